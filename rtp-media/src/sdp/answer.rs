@@ -3,12 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::codec::Codec;
 use super::description::{Connection, MediaDescription, SessionDescription};
 use super::direction::Direction;
 use super::offer::{LocalMedia, Negotiated};
 use super::payloads::{Meaning, Payload, payloads};
 use super::refusal::{Refusal, quoted};
+use crate::codec::Codec;
 
 /// Answers an offer (RFC 3264 section 6): the first audio stream that can be agreed is taken,
 /// every other stream is refused with port 0.
@@ -120,6 +120,7 @@ fn accepted(
         &[(negotiated.payload_type, codec)],
         telephone_event,
         negotiated.direction,
+        negotiated.rtcp_mux,
     )
 }
 
@@ -133,16 +134,18 @@ fn agree(
     let address = address(local, description.connection_of(media))?;
     let payloads = payloads(media);
     let (payload_type, codec) = codec(local, &payloads, preference)?;
+    let telephone_event = telephone_event(local, &payloads, codec);
     let remote = SocketAddr::new(address, media.port);
     Ok(Negotiated {
         remote,
         remote_rtcp: rtcp(media, remote),
         codec,
         payload_type,
-        telephone_event: telephone_event(local, &payloads, codec),
+        telephone_event,
+        telephone_event_in: telephone_event,
         direction: direction(local, description.direction_of(media), address),
         ptime_ms: ptime(local, media),
-        rtcp_mux: false,
+        rtcp_mux: matches!(preference, Preference::Ours) && media.has("rtcp-mux"),
     })
 }
 
@@ -244,7 +247,7 @@ fn direction(local: &LocalMedia, theirs: Direction, address: IpAddr) -> Directio
     local.direction.and(theirs.and(deaf).reversed())
 }
 
-/// How much audio the peer wants in a packet, as far as whole 20 ms frames can serve it.
+/// How much audio the peer wants in a packet, within what a session can send.
 fn ptime(local: &LocalMedia, media: &MediaDescription) -> u8 {
     let number = |name| {
         media
@@ -253,7 +256,7 @@ fn ptime(local: &LocalMedia, media: &MediaDescription) -> u8 {
     };
     let most = number("maxptime").unwrap_or(MAX_PTIME);
     number("ptime")
-        .filter(|&wish| wish <= most.min(MAX_PTIME) && wish != 0 && wish % FRAME_MS == 0)
+        .filter(|&wish| wish <= most && (MIN_PTIME..=MAX_PTIME).contains(&wish))
         .unwrap_or(local.ptime)
 }
 
@@ -276,7 +279,7 @@ fn rtcp(media: &MediaDescription, rtp: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.unwrap_or(rtp.ip()), port)
 }
 
-/// The frame that media is made of, in milliseconds.
-const FRAME_MS: u8 = 20;
+/// The shortest packet that is sent, in milliseconds.
+const MIN_PTIME: u8 = 10;
 /// The longest packet that is sent, in milliseconds.
 const MAX_PTIME: u8 = 60;

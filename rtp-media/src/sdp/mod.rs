@@ -26,7 +26,6 @@
 //! ```
 
 mod answer;
-mod codec;
 mod description;
 mod direction;
 mod error;
@@ -37,8 +36,8 @@ mod payloads;
 mod refusal;
 mod write;
 
+pub use crate::codec::Codec;
 pub use answer::{accept_answer, answer};
-pub use codec::Codec;
 pub use description::{
     Attribute, Connection, MediaDescription, Origin, SessionDescription, Timing,
 };

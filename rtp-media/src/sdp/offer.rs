@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::codec::Codec;
 use super::description::{
     Attribute, Connection, MediaDescription, Origin, SessionDescription, Timing,
 };
 use super::direction::Direction;
+use crate::codec::Codec;
+use crate::session::Agreed;
 
 /// What we bring to an offer or an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl LocalMedia {
         Self {
             addr,
             port,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::PREFERENCE.to_vec(),
             telephone_event: true,
             ptime: DEFAULT_PTIME,
             session_id,
@@ -84,6 +85,7 @@ impl LocalMedia {
         codecs: &[(u8, Codec)],
         telephone_event: Option<(u8, u32)>,
         direction: Direction,
+        rtcp_mux: bool,
     ) -> MediaDescription {
         let mut formats = Vec::new();
         let mut attributes = Vec::new();
@@ -106,6 +108,9 @@ impl LocalMedia {
         }
         attributes.push(Attribute::value("ptime", self.ptime.to_string()));
         attributes.push(Attribute::flag(direction.name()));
+        if rtcp_mux {
+            attributes.push(Attribute::flag("rtcp-mux"));
+        }
         MediaDescription {
             kind: "audio".to_owned(),
             port: self.port,
@@ -121,6 +126,8 @@ impl LocalMedia {
 }
 
 /// What both sides agreed on for the audio stream.
+///
+/// A [`Session`](crate::session::Session) takes it as [`Agreed`], by `into()`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// Where the peer says it wants RTP. Behind NAT it may come from elsewhere.
@@ -131,14 +138,32 @@ pub struct Negotiated {
     pub codec: Codec,
     /// The codec's payload type.
     pub payload_type: u8,
-    /// The payload type of telephone events, when both sides take them.
+    /// The payload type of telephone events to the peer, when both sides take them.
     pub telephone_event: Option<u8>,
+    /// The payload type under which the peer sends telephone events: the same number unless it
+    /// answered our offer with another one (RFC 3264 section 6.1).
+    pub telephone_event_in: Option<u8>,
     /// The direction as seen from our side.
     pub direction: Direction,
-    /// How much audio the peer wants in a packet, in milliseconds: 20, 40 or 60.
+    /// How much audio the peer wants in a packet, in milliseconds: 10 to 60.
     pub ptime_ms: u8,
-    /// Whether RTCP shares the RTP port (RFC 5761). Not taken by this build: always false.
+    /// Whether RTCP shares the RTP port (RFC 5761): taken when offered, never offered by us.
     pub rtcp_mux: bool,
+}
+
+impl From<Negotiated> for Agreed {
+    fn from(negotiated: Negotiated) -> Agreed {
+        let mut agreed = Agreed::new(negotiated.remote, negotiated.codec);
+        agreed.remote_rtcp = negotiated.remote_rtcp;
+        agreed.payload_type = negotiated.payload_type;
+        agreed.telephone_event = negotiated.telephone_event;
+        agreed.telephone_event_in = negotiated.telephone_event_in;
+        agreed.send = negotiated.direction.sends();
+        agreed.receive = negotiated.direction.receives();
+        agreed.ptime_ms = negotiated.ptime_ms;
+        agreed.rtcp_mux = negotiated.rtcp_mux;
+        agreed
+    }
 }
 
 /// The offer of our audio stream (RFC 3264 section 5).
@@ -154,14 +179,14 @@ pub(super) fn offered_stream(local: &LocalMedia, telephone_event: u8) -> MediaDe
     let codecs: Vec<(u8, Codec)> = local
         .codecs
         .iter()
-        .map(|&codec| (codec.static_payload_type(), codec))
+        .map(|&codec| (codec.payload_type(), codec))
         .collect();
     let rate = local
         .codecs
         .first()
         .map_or(8_000, |codec| codec.clock_rate());
     let telephone_event = local.telephone_event.then_some((telephone_event, rate));
-    local.stream("RTP/AVP", &codecs, telephone_event, local.direction)
+    local.stream("RTP/AVP", &codecs, telephone_event, local.direction, false)
 }
 
 /// The payload type that telephone systems expect for events when they are offered.

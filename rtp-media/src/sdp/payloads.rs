@@ -1,8 +1,8 @@
 //! What the payload types of an `m=` line mean: `a=rtpmap` where there is one, else RFC 3551.
 //! Reads a stream's formats in their order of preference.
 
-use super::codec::Codec;
 use super::description::MediaDescription;
+use crate::codec::Codec;
 
 /// One format of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn payloads(media: &MediaDescription) -> Vec<Payload> {
 
 fn meaning(media: &MediaDescription, number: u8) -> Meaning {
     let Some(encoding) = rtpmap(media, number) else {
-        return match Codec::from_static(number) {
+        return match Codec::from_payload_type(number) {
             Some(codec) => Meaning::Voice(codec),
             None => Meaning::Other(static_name(number)),
         };
@@ -53,10 +53,8 @@ fn meaning(media: &MediaDescription, number: u8) -> Meaning {
     if name.eq_ignore_ascii_case("telephone-event") {
         return Meaning::TelephoneEvent(rate.unwrap_or(8_000));
     }
-    match Codec::from_name(name) {
-        Some(codec) if mono && rate.is_none_or(|rate| rate == codec.clock_rate()) => {
-            Meaning::Voice(codec)
-        }
+    match Codec::from_name(name, rate.unwrap_or(8_000)) {
+        Some(codec) if mono => Meaning::Voice(codec),
         _ => Meaning::Other(name.to_owned()),
     }
 }

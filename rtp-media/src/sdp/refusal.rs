@@ -1,7 +1,7 @@
 //! Why no stream could be agreed: each cause with its warning code, its words and its fix.
 //! The words reach the PBX's administrator in the Warning header of a 488, and the call record.
 
-use super::codec::Codec;
+use crate::codec::Codec;
 
 /// No audio stream can be agreed with this description.
 ///
@@ -16,7 +16,7 @@ pub enum Refusal {
     /// None of the offered codecs is one of ours.
     #[error(
         "no codec in common: offered {}, taken here {}; allow one of these on the PBX",
-        list(.offered), list(.taken)
+        list(.offered.iter().map(String::as_str)), list(.taken.iter().map(|codec| codec.name()))
     )]
     NoCodec {
         /// The names of what was offered, in the peer's order, at most [`Refusal::MAX_NAMES`].
@@ -117,10 +117,10 @@ pub(super) fn quoted(word: &str) -> String {
 
 const MAX_WORD: usize = 40;
 
-fn list<T: std::fmt::Display>(names: &[T]) -> String {
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     if names.is_empty() {
         return "none".to_owned();
     }
-    let names: Vec<String> = names.iter().map(T::to_string).collect();
     names.join(", ")
 }
