@@ -55,12 +55,19 @@ const ULAW_BIAS: u32 = 33;
 static ULAW: [i16; 256] = table(false);
 static ALAW: [i16; 256] = table(true);
 
-#[allow(clippy::indexing_slicing, reason = "runs in the compiler only: a bad index fails the build")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler only: a bad index fails the build"
+)]
 const fn table(alaw: bool) -> [i16; 256] {
     let mut out = [0i16; 256];
     let mut byte = 0;
     while byte < 256 {
-        out[byte] = if alaw { alaw_expand(byte as u8) } else { ulaw_expand(byte as u8) };
+        out[byte] = if alaw {
+            alaw_expand(byte as u8)
+        } else {
+            ulaw_expand(byte as u8)
+        };
         byte += 1;
     }
     out
@@ -69,7 +76,11 @@ const fn table(alaw: bool) -> [i16; 256] {
 const fn ulaw_expand(byte: u8) -> i16 {
     let code = !byte & 0x7f;
     let magnitude = ((((code & 0x0f) as i16) << 1) + 33 << (code >> 4)) - 33 << 2;
-    if byte & 0x80 == 0 { -magnitude } else { magnitude }
+    if byte & 0x80 == 0 {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 const fn alaw_expand(byte: u8) -> i16 {
@@ -79,7 +90,11 @@ const fn alaw_expand(byte: u8) -> i16 {
         0 => step + 8,
         segment => (step + 0x108) << (segment - 1),
     };
-    if byte & 0x80 == 0 { -magnitude } else { magnitude }
+    if byte & 0x80 == 0 {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 #[cfg(test)]
@@ -107,15 +122,30 @@ mod tests {
     #[test]
     fn ulaw_follows_the_decision_values_of_the_recommendation() {
         // Table 2a: x0 = 0, x1 = 1, then steps of 2 up to 31, of 4 up to 95 … 8159.
-        let mut values = decisions(2, 16, 8).iter().map(|v| v - 1).collect::<Vec<_>>();
+        let mut values = decisions(2, 16, 8)
+            .iter()
+            .map(|v| v - 1)
+            .collect::<Vec<_>>();
         values[0] = 0;
         assert_eq!(values.last(), Some(&8159));
         for (index, pair) in values.windows(2).enumerate() {
             let code = !(index as u8);
-            let output = if index == 0 { 0 } else { (pair[0] + pair[1]) / 2 };
+            let output = if index == 0 {
+                0
+            } else {
+                (pair[0] + pair[1]) / 2
+            };
             assert_eq!(ulaw_decode(code), (output * 4) as i16, "value {index}");
-            assert_eq!(ulaw_encode((pair[0] * 4) as i16), code, "lower edge of {index}");
-            assert_eq!(ulaw_encode((pair[1] * 4 - 1) as i16), code, "upper edge of {index}");
+            assert_eq!(
+                ulaw_encode((pair[0] * 4) as i16),
+                code,
+                "lower edge of {index}"
+            );
+            assert_eq!(
+                ulaw_encode((pair[1] * 4 - 1) as i16),
+                code,
+                "upper edge of {index}"
+            );
         }
         assert_eq!(ulaw_encode(i16::MAX), 0x80, "clipped to the last value");
         assert_eq!(ulaw_encode(i16::MIN), 0x00);
@@ -130,8 +160,16 @@ mod tests {
             let code = (index as u8 | 0x80) ^ 0x55;
             let output = (pair[0] + pair[1]) / 2;
             assert_eq!(alaw_decode(code), (output * 8) as i16, "value {index}");
-            assert_eq!(alaw_encode((pair[0] * 8) as i16), code, "lower edge of {index}");
-            assert_eq!(alaw_encode((pair[1] * 8 - 1) as i16), code, "upper edge of {index}");
+            assert_eq!(
+                alaw_encode((pair[0] * 8) as i16),
+                code,
+                "lower edge of {index}"
+            );
+            assert_eq!(
+                alaw_encode((pair[1] * 8 - 1) as i16),
+                code,
+                "upper edge of {index}"
+            );
         }
     }
 

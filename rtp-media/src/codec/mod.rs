@@ -3,6 +3,8 @@
 
 pub mod g711;
 
+use std::fmt;
+
 /// A codec that an RTP stream can carry.
 ///
 /// The static payload types and names are those of RFC 3551 section 6, table 4.
@@ -17,7 +19,7 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec that this build knows, in the order in which we prefer them.
-    pub const PREFERENCE: &[Codec] = &[Codec::Pcmu, Codec::Pcma];
+    pub const PREFERENCE: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 
     /// The static payload type of RFC 3551 table 4.
     pub fn payload_type(self) -> u8 {
@@ -29,7 +31,9 @@ impl Codec {
 
     /// The codec that a static payload type of RFC 3551 table 4 stands for.
     pub fn from_payload_type(payload_type: u8) -> Option<Codec> {
-        Codec::PREFERENCE.iter().copied().find(|codec| codec.payload_type() == payload_type)
+        Codec::PREFERENCE
+            .into_iter()
+            .find(|codec| codec.payload_type() == payload_type)
     }
 
     /// The encoding name of an SDP `rtpmap` line (RFC 3551 table 4).
@@ -42,10 +46,9 @@ impl Codec {
 
     /// The codec of an SDP `rtpmap` line; names compare without case (RFC 4855 section 3).
     pub fn from_name(name: &str, clock_rate: u32) -> Option<Codec> {
-        Codec::PREFERENCE
-            .iter()
-            .copied()
-            .find(|codec| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate)
+        Codec::PREFERENCE.into_iter().find(|codec| {
+            codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate
+        })
     }
 
     /// Units of the RTP timestamp in a second.
@@ -86,15 +89,24 @@ impl Codec {
     }
 }
 
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_and_payload_types_lead_back_to_the_codec() {
-        for &codec in Codec::PREFERENCE {
+        for codec in Codec::PREFERENCE {
             assert_eq!(Codec::from_payload_type(codec.payload_type()), Some(codec));
-            assert_eq!(Codec::from_name(&codec.name().to_lowercase(), 8000), Some(codec));
+            assert_eq!(
+                Codec::from_name(&codec.name().to_lowercase(), 8000),
+                Some(codec)
+            );
         }
         assert_eq!(Codec::from_payload_type(18), None);
         assert_eq!(Codec::from_name("PCMU", 16000), None);
