@@ -19,7 +19,7 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec that this build knows, in the order in which we prefer them.
-    pub const PREFERENCE: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    pub const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 
     /// The static payload type of RFC 3551 table 4.
     pub fn payload_type(self) -> u8 {
@@ -31,7 +31,7 @@ impl Codec {
 
     /// The codec that a static payload type of RFC 3551 table 4 stands for.
     pub fn from_payload_type(payload_type: u8) -> Option<Codec> {
-        Codec::PREFERENCE
+        Codec::ALL
             .into_iter()
             .find(|codec| codec.payload_type() == payload_type)
     }
@@ -46,7 +46,7 @@ impl Codec {
 
     /// The codec of an SDP `rtpmap` line; names compare without case (RFC 4855 section 3).
     pub fn from_name(name: &str, clock_rate: u32) -> Option<Codec> {
-        Codec::PREFERENCE.into_iter().find(|codec| {
+        Codec::ALL.into_iter().find(|codec| {
             codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate
         })
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn names_and_payload_types_lead_back_to_the_codec() {
-        for codec in Codec::PREFERENCE {
+        for codec in Codec::ALL {
             assert_eq!(Codec::from_payload_type(codec.payload_type()), Some(codec));
             assert_eq!(
                 Codec::from_name(&codec.name().to_lowercase(), 8000),
