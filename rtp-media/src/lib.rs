@@ -4,6 +4,8 @@
 pub mod codec;
 pub mod conceal;
 pub mod jitter;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod packet;
 pub mod quality;
 pub mod resample;

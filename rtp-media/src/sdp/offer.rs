@@ -44,7 +44,7 @@ impl LocalMedia {
         Self {
             addr,
             port,
-            codecs: Codec::PREFERENCE.to_vec(),
+            codecs: Codec::ALL.to_vec(),
             telephone_event: true,
             ptime: DEFAULT_PTIME,
             session_id,
