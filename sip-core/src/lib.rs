@@ -1,1 +1,18 @@
-//! Placeholder.
+//! SIP as a pure function of time and bytes: messages, transactions, dialogs, digest.
+//! No socket, no task, no clock and no random source of its own: they come in as arguments.
+
+pub mod error;
+pub mod header;
+pub mod message;
+pub mod method;
+pub mod name;
+pub mod status;
+pub mod uri;
+
+pub use message::{
+    Limits, Message, ParseError, Request, RequestBuilder, Response, ResponseBuilder,
+};
+pub use method::Method;
+pub use name::Name;
+pub use status::Status;
+pub use uri::Uri;
