@@ -3,6 +3,7 @@
 
 mod desk;
 mod directory;
+mod embedded;
 mod error;
 mod heard;
 mod request;
@@ -11,6 +12,8 @@ use futures_util::future::BoxFuture;
 
 pub use desk::{CallOver, Desk, DeskServer, Ears, Mouth, Undelivered, desk};
 pub use directory::{Directory, ExtensionEntry};
+pub(crate) use embedded::named as embedded_as;
+pub use embedded::{EmbeddedConfig, Patience, Script, embedded};
 pub use error::AgentError;
 pub use heard::{CallEnd, ClosingCause, Heard, TransferFailure, TransferNews, TransferStep};
 pub use request::{
