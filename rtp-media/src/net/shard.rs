@@ -406,8 +406,7 @@ impl ServedLeg {
             u16::from_be_bytes([e, f]),
             u32::from_be_bytes([g, h, i, j]),
         );
-        //= RFC 7022 4.2
-        // … a per-session (short-term persistent) CNAME … cryptographically pseudorandom
+        // A name for this call alone and random (RFC 7022 section 4.2): it tells nothing of us.
         config.cname = format!("{:016x}", u64::from_be_bytes(cname));
         // The leg has the say; the session's own bound must never be met first.
         config.playout_limit = self.playout_limit + TICK;

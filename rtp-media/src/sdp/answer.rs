@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::description::{Connection, MediaDescription, SessionDescription};
 use super::direction::Direction;
-use super::offer::{LocalMedia, Negotiated};
+use super::offer::{LocalMedia, Negotiated, TELEPHONE_EVENT};
 use super::payloads::{Meaning, Payload, payloads};
 use super::refusal::{Refusal, quoted};
 use crate::codec::Codec;
@@ -47,7 +47,7 @@ pub fn answer(
         }
     });
     //= RFC 3264 6
-    // … the "t=" line in the answer MUST equal that of the offer.
+    // The "t=" line in the answer MUST equal that of the offer.
     let timing = offer.timing.first().copied().unwrap_or_default();
     Ok((local.describe(streams.collect(), timing), negotiated))
 }
@@ -60,21 +60,23 @@ pub fn accept_answer(
     local: &LocalMedia,
     answer: &SessionDescription,
 ) -> Result<Negotiated, Refusal> {
-    accept_stream(local, answer, 0)
+    accept_stream(local, answer, 0, TELEPHONE_EVENT)
 }
 
-/// Reads the answer to an offer in which our stream stood at this place.
+/// Reads the answer to an offer in which our stream stood at this place, and telephone events
+/// under this payload type.
 pub(super) fn accept_stream(
     local: &LocalMedia,
     answer: &SessionDescription,
     slot: usize,
+    telephone_event: u8,
 ) -> Result<Negotiated, Refusal> {
     let media = answer
         .media
         .get(slot)
         .filter(|media| is_live_audio(media))
         .ok_or(Refusal::NoAudio)?;
-    agree(local, answer, media, Preference::Theirs)
+    agree(local, answer, media, Preference::Theirs(telephone_event))
 }
 
 /// A stream of the offer as we refuse it.
@@ -98,7 +100,8 @@ pub(super) fn refused(media: &MediaDescription) -> MediaDescription {
 #[derive(Copy, Clone)]
 enum Preference {
     Ours,
-    Theirs,
+    /// With the payload type under which we offered telephone events.
+    Theirs(u8),
 }
 
 fn is_live_audio(media: &MediaDescription) -> bool {
@@ -142,7 +145,10 @@ fn agree(
         codec,
         payload_type,
         telephone_event,
-        telephone_event_in: telephone_event,
+        telephone_event_in: telephone_event.map(|number| match preference {
+            Preference::Ours => number,
+            Preference::Theirs(offered) => offered,
+        }),
         direction: direction(local, description.direction_of(media), address),
         ptime_ms: ptime(local, media),
         rtcp_mux: matches!(preference, Preference::Ours) && media.has("rtcp-mux"),
@@ -197,7 +203,7 @@ fn codec(
     });
     let mut common = offered.filter(|(_, codec)| local.codecs.contains(codec));
     let chosen = match preference {
-        Preference::Theirs => common.next(),
+        Preference::Theirs(_) => common.next(),
         Preference::Ours => {
             // min_by_key takes the first of equals: the peer's first number for that codec.
             common.min_by_key(|(_, codec)| local.codecs.iter().position(|ours| ours == codec))
@@ -223,9 +229,8 @@ fn names(payloads: &[Payload]) -> Vec<String> {
 }
 
 fn telephone_event(local: &LocalMedia, payloads: &[Payload], codec: Codec) -> Option<u8> {
-    //= RFC 4733 2.1
-    // … the RTP timestamp clock … telephone-event … SHOULD use the same timestamp clock rate
-    // as the audio. Phones that offer wideband list events once per clock.
+    // Events share the audio's timestamps (RFC 4733 2.1), so they have to be of its clock. Phones
+    // that offer wideband list them once per clock.
     payloads
         .iter()
         .find(|payload| payload.meaning == Meaning::TelephoneEvent(codec.clock_rate()))
@@ -235,10 +240,8 @@ fn telephone_event(local: &LocalMedia, payloads: &[Payload], codec: Codec) -> Op
 
 fn direction(local: &LocalMedia, theirs: Direction, address: IpAddr) -> Direction {
     //= RFC 3264 8.4
-    // RFC 2543 specified that placing a user on hold was accomplished by setting the connection
-    // address to 0.0.0.0. … it is not recommended … an agent MUST be capable of receiving SDP
-    // with a connection address of 0.0.0.0, in which case it means that neither RTP nor RTCP
-    // should be sent to the peer.
+    // An agent MUST be capable of receiving SDP with a connection address of 0.0.0.0, in which
+    // case it means that neither RTP nor RTCP should be sent to the peer.
     let deaf = if address.is_unspecified() {
         Direction::SendOnly
     } else {

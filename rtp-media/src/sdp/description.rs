@@ -37,8 +37,6 @@ impl SessionDescription {
 
     /// The direction of this stream: its own attribute, else the session's, else `sendrecv`.
     pub fn direction_of(&self, media: &MediaDescription) -> Direction {
-        //= RFC 8866 6.7
-        // If none of the attributes … is present, "sendrecv" SHOULD be assumed.
         direction(&media.attributes)
             .or_else(|| direction(&self.attributes))
             .unwrap_or_default()

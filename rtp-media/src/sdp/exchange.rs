@@ -48,15 +48,12 @@ impl Exchange {
     /// An offer of ours: at the start of a call, or later to hold, resume or move it.
     pub fn offer(&mut self) -> SessionDescription {
         //= RFC 3264 8.3.2
-        // … the mapping from a particular dynamic payload type number to a particular codec
+        // However, the mapping from a particular dynamic payload type number to a particular codec
         // within that media stream MUST NOT change for the duration of a session.
-        let event = self
-            .agreed
-            .and_then(|agreed| agreed.telephone_event)
-            .unwrap_or(TELEPHONE_EVENT);
-        let stream = offered_stream(&self.local, event);
+        let stream = offered_stream(&self.local, self.event());
         //= RFC 3264 8
-        // the number of "m=" lines in the new SDP MUST either equal … or exceed
+        // In other words, if the previous SDP had N "m=" lines, the new SDP MUST have at least N
+        // "m=" lines.
         let (media, slot, timing) = match &self.said {
             Some((said, slot)) => {
                 let mut media: Vec<_> = said.media.iter().map(refused).collect();
@@ -95,9 +92,16 @@ impl Exchange {
     /// As [`super::accept_answer`]; what was agreed before stays in force.
     pub fn accept_answer(&mut self, answer: &SessionDescription) -> Result<Negotiated, Refusal> {
         let slot = self.said.as_ref().map_or(0, |(_, slot)| *slot);
-        let negotiated = accept_stream(&self.local, answer, slot)?;
+        let negotiated = accept_stream(&self.local, answer, slot, self.event())?;
         self.agreed = Some(negotiated);
         Ok(negotiated)
+    }
+
+    /// The payload type under which we take telephone events.
+    fn event(&self) -> u8 {
+        self.agreed
+            .and_then(|agreed| agreed.telephone_event_in)
+            .unwrap_or(TELEPHONE_EVENT)
     }
 
     /// Gives a description its version and remembers it.
@@ -105,8 +109,7 @@ impl Exchange {
         if let Some((said, _)) = &self.said {
             //= RFC 3264 8
             // If the version in the origin line does not increment, the SDP MUST be identical to
-            // the SDP with that version number. … When issuing an offer that modifies the
-            // session, the "o=" line … the version in the origin field MUST increment by one
+            // the SDP with that version number.
             description.origin.version = said.origin.version;
             if description != *said {
                 self.local.version = said.origin.version.saturating_add(1);

@@ -102,8 +102,6 @@ impl LocalMedia {
                 "rtpmap",
                 format!("{number} telephone-event/{rate}"),
             ));
-            //= RFC 4733 2.4.1
-            // … the "events" parameter lists the events supported
             attributes.push(Attribute::value("fmtp", format!("{number} {EVENTS}")));
         }
         attributes.push(Attribute::value("ptime", self.ptime.to_string()));

@@ -70,8 +70,6 @@ impl Reader {
         };
         let value = chars.as_str();
 
-        //= RFC 8866 5
-        // The "v=" line … MUST be the first line of the session description.
         if !self.version && letter != 'v' {
             return Err(fail(Kind::Version));
         }
@@ -106,7 +104,7 @@ impl Reader {
             'm' => self.media(number, value)?,
             'u' | 'e' | 'p' | 'r' | 'z' | 'k' => {}
             //= RFC 8866 5
-            // … the set of type letters is deliberately small and not intended to be extensible
+            // The set of type letters is deliberately small and not intended to be extensible
             // -- an SDP parser MUST completely ignore or reject any session description that
             // contains a type letter that it does not understand.
             _ => return Err(fail(Kind::UnknownType { letter })),

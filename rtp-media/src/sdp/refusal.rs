@@ -15,7 +15,7 @@ pub enum Refusal {
     NoAudio,
     /// None of the offered codecs is one of ours.
     #[error(
-        "no codec in common: offered {}, taken here {}; allow one of these on the PBX",
+        "no codec in common: offered {}; taken here {}; allow one of these on the PBX",
         list(.offered.iter().map(String::as_str)), list(.taken.iter().map(|codec| codec.name()))
     )]
     NoCodec {

@@ -11,8 +11,7 @@ impl fmt::Display for SessionDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         line(f, 'v', "0")?;
         line(f, 'o', &self.origin)?;
-        //= RFC 8866 5.3
-        // The "s=" line MUST NOT be empty. … RECOMMENDED … "s=-"
+        // RFC 8866 5.3 forbids an empty name and recommends the dash.
         let name = if self.name.is_empty() {
             "-"
         } else {
