@@ -221,7 +221,9 @@ mod tests {
             (report.ssrc, report.lost, report.fraction_lost),
             (7, 10, 25)
         );
-        (100..200).for_each(|n| drop(reception.place(n)));
+        for number in 100..200 {
+            reception.place(number);
+        }
         let report = reception.report(7);
         assert_eq!(
             (report.lost, report.fraction_lost),

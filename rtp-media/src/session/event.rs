@@ -18,7 +18,11 @@ pub struct Frame {
 impl Frame {
     /// Audio to say: `rate` is one of 8000, 16000, 24000 and 48000 Hz.
     pub fn new(samples: Vec<i16>, rate: u32) -> Frame {
-        Frame { samples, rate, timestamp: 0 }
+        Frame {
+            samples,
+            rate,
+            timestamp: 0,
+        }
     }
 
     /// Silence of the given length.
