@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_core::endpoint::{Endpoint, Event, Flow, Input, Output, Transport};
+use sip_core::message::ParseError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -129,6 +130,7 @@ impl<H: Handler> Task<H> {
     fn stream(&mut self, now: Instant, event: StreamEvent) {
         match event {
             StreamEvent::Message { flow, bytes } => self.receive(now, flow, bytes),
+            StreamEvent::Broken { flow, error } => self.broken(now, flow, &error),
             StreamEvent::Accepted { stream, remote } => {
                 self.streams.accepted(stream, remote, &mut self.tasks);
             }
@@ -146,6 +148,28 @@ impl<H: Handler> Task<H> {
                 }
             }
         }
+    }
+
+    /// Answers what a stream broke off with, as the endpoint does with a whole message that does not
+    /// parse, and leaves the same record.
+    fn broken(&mut self, now: Instant, flow: Flow, error: &ParseError) {
+        self.streams.half_closed(flow.connection);
+        let product = self.endpoint.config().product.clone();
+        let reply = error.reply(&product.unwrap_or_default());
+        let status = reply.is_some().then(|| error.status());
+        if let Some(reply) = reply {
+            self.transmit(now, flow, reply);
+        }
+        let refused = Event::Refused {
+            flow,
+            status,
+            cause: error.to_string(),
+            method: error.method(),
+            call_id: error.call_id(),
+            from: error.from(),
+            to: error.to(),
+        };
+        self.handler.event(&mut self.endpoint, now, refused);
     }
 
     fn answer(&mut self, now: Instant, answer: Answer) {

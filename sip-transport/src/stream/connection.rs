@@ -75,12 +75,12 @@ impl Connection {
             // Reading, writing and handing over go on side by side: a peer that does not read must
             // not keep us from hearing it, nor a busy driver from writing.
             tokio::select! {
-                permit = self.events.reserve(), if inward.has_message() => {
+                permit = self.events.reserve(), if inward.has_news() => {
                     let Ok(permit) = permit else {
                         return Err(Closed::because("the driver has ended"));
                     };
-                    if let Some(bytes) = inward.take_message() {
-                        permit.send(StreamEvent::Message { flow: self.flow, bytes });
+                    if let Some(event) = inward.take() {
+                        permit.send(event);
                     }
                 }
                 read = reader.read(&mut buffer), if inward.may_read() => match read {

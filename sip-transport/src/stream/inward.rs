@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip_core::endpoint::Flow;
+use sip_core::error::ParseErrorKind;
+use sip_core::message::ParseError;
 use sip_core::message::stream::{Framed, Framer};
 use tokio::time::Instant;
 
+use super::StreamEvent;
 use super::connection::Closed;
 use super::outward::Outward;
 use crate::guard::Admission;
@@ -24,9 +27,9 @@ pub(super) struct Inward {
     flow: Flow,
     shared: Arc<Shared>,
     framer: Framer,
-    /// A whole message on its way to the driver. While there is one, nothing is read: the peer's
-    /// TCP waits, nothing is dropped.
-    next: Option<Bytes>,
+    /// What is on its way to the driver. While there is something, nothing is read: the peer's TCP
+    /// waits, nothing is dropped.
+    next: Option<Next>,
     /// `next` is paid for from the source's budget.
     admitted: bool,
     /// When the budget will allow `next`.
@@ -37,7 +40,15 @@ pub(super) struct Inward {
     last_heard: Instant,
     /// The peer has brought a message, or we opened the connection.
     proven: bool,
-    ended_at: Option<Instant>,
+    /// Nothing more is read from here on, and why.
+    ended: Option<(Instant, &'static str)>,
+}
+
+/// What the driver is to hear of.
+enum Next {
+    Message(Bytes),
+    /// The stream cannot be followed any further.
+    Broken(ParseError),
 }
 
 impl Inward {
@@ -53,7 +64,7 @@ impl Inward {
             opened_at: now,
             last_heard: now,
             proven: ours,
-            ended_at: None,
+            ended: None,
         }
     }
 
@@ -69,7 +80,7 @@ impl Inward {
                 Ok(Some(Framed::Message(bytes))) => {
                     self.proven = true;
                     self.heard(now);
-                    self.next = Some(bytes);
+                    self.next = Some(Next::Message(bytes));
                     self.admitted = false;
                 }
                 Ok(Some(Framed::Ping)) => {
@@ -77,13 +88,15 @@ impl Inward {
                     // A flood of pings is not worth a flood of pongs.
                     if self.admit(now).is_ok() {
                         self.shared.keepalive(Direction::Received, &self.flow);
-                        outward.pong();
+                        outward.pinged();
                     }
                 }
                 Ok(Some(Framed::Pong)) => {
                     self.heard(now);
-                    self.shared.keepalive(Direction::Received, &self.flow);
-                    outward.ponged();
+                    if self.admit(now).is_ok() {
+                        self.shared.keepalive(Direction::Received, &self.flow);
+                        outward.ponged();
+                    }
                 }
                 Ok(None) => {
                     if self.framer.buffered() == 0 {
@@ -94,15 +107,26 @@ impl Inward {
                     break;
                 }
                 Err(error) => {
-                    self.shared
-                        .guard
-                        .charge_garbage(now.into_std(), self.flow.remote.ip());
-                    let why = if error.is_too_large() {
-                        DropReason::TooLarge
-                    } else {
-                        DropReason::Unframable
+                    if self.ended.is_some() {
+                        break;
+                    }
+                    // The driver answers 400 or 513 if it can; then the connection is closed.
+                    let source = self.flow.remote.ip();
+                    self.shared.guard.charge_garbage(now.into_std(), source);
+                    let error = error.cause().clone();
+                    let why = match error.kind() {
+                        ParseErrorKind::TooLarge { .. } | ParseErrorKind::BodyTooLarge { .. } => {
+                            DropReason::TooLarge
+                        }
+                        _ => DropReason::Unframable,
                     };
-                    return Err(Closed::dropping(why, format!("not a SIP stream: {error}")));
+                    self.shared
+                        .dropped(self.flow.transport, self.flow.remote, why);
+                    self.next = Some(Next::Broken(error));
+                    self.unfinished_since = None;
+                    self.ended = Some((now, "what the peer sent is not a SIP stream"));
+                    // Already charged, ten times over.
+                    self.admitted = true;
                 }
             }
         }
@@ -115,7 +139,7 @@ impl Inward {
                 Err(retry_in) => self.resume_at = Some(now + retry_in),
             }
         }
-        if self.ended_at.is_some() && self.next.is_none() && self.unfinished_since.is_some() {
+        if self.ended.is_some() && self.next.is_none() && self.unfinished_since.is_some() {
             return Err(Closed::dropping(
                 DropReason::Unfinished,
                 "the peer closed the connection in the middle of a message",
@@ -130,7 +154,7 @@ impl Inward {
         let idle_at = self.last_heard.max(outward.last_message()) + limits.idle;
         if self.next.is_some() {
             // It is us who keep the peer waiting: no deadline of its runs.
-            return Ok(self.resume_at.unwrap_or(idle_at).max(now));
+            return Ok(self.resume_at.unwrap_or(now + Duration::from_secs(1)));
         }
         let mut wake = idle_at;
         if idle_at <= now {
@@ -156,33 +180,39 @@ impl Inward {
             }
             wake = wake.min(deadline);
         }
-        if let Some(ended_at) = self.ended_at {
+        if let Some((ended_at, cause)) = self.ended
+            && !outward.is_writing()
+        {
             let deadline = ended_at.max(outward.last_written()) + LINGER;
-            if deadline <= now && !outward.is_writing() {
-                return Err(Closed::because("the peer closed the connection"));
+            if deadline <= now {
+                return Err(Closed::because(cause));
             }
-            wake = wake.min(deadline.max(now + Duration::from_millis(1)));
+            wake = wake.min(deadline);
         }
         Ok(wake)
     }
 
-    /// Is a message ready for the driver?
-    pub(super) fn has_message(&self) -> bool {
+    /// Is something ready for the driver?
+    pub(super) fn has_news(&self) -> bool {
         self.next.is_some() && self.admitted
     }
 
-    pub(super) fn take_message(&mut self) -> Option<Bytes> {
-        self.next.take()
+    pub(super) fn take(&mut self) -> Option<StreamEvent> {
+        let flow = self.flow;
+        self.next.take().map(|next| match next {
+            Next::Message(bytes) => StreamEvent::Message { flow, bytes },
+            Next::Broken(error) => StreamEvent::Broken { flow, error },
+        })
     }
 
     /// Should the socket be read?
     pub(super) fn may_read(&self) -> bool {
-        self.next.is_none() && self.ended_at.is_none()
+        self.next.is_none() && self.ended.is_none()
     }
 
     /// The peer will send no more.
     pub(super) fn end(&mut self, now: Instant) {
-        self.ended_at = Some(now);
+        self.ended = Some((now, "the peer closed the connection"));
     }
 
     /// The connection broke; was something lost by that?

@@ -5,6 +5,8 @@ mod config;
 mod connection;
 mod inward;
 mod outward;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip_core::endpoint::{Flow, Transport};
+use sip_core::message::ParseError;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -46,6 +49,11 @@ pub(crate) enum StreamEvent {
     Message {
         flow: Flow,
         bytes: Bytes,
+    },
+    /// What came cannot be cut into messages any further; the connection closes after an answer.
+    Broken {
+        flow: Flow,
+        error: ParseError,
     },
     /// The peer sends no more, but may still read.
     HalfClosed {

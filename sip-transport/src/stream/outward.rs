@@ -32,7 +32,7 @@ pub(super) struct Outward {
     progress_at: Instant,
     last_written: Instant,
     last_message: Instant,
-    /// A ping of ours is not answered yet.
+    /// When we sent a ping that is not answered yet.
     pinged_at: Option<Instant>,
     /// This peer answers pings, so a missing answer means that it is gone.
     peer_pongs: bool,
@@ -80,14 +80,20 @@ impl Outward {
     }
 
     /// The peer has pinged.
-    pub(super) fn pong(&mut self) {
-        self.pongs = (self.pongs + 1).min(PONGS);
+    pub(super) fn pinged(&mut self) {
+        // Two pongs in a row look like a ping. Who was pinged by us does not ping: only the side
+        // that opened the connection does.
+        if self.pinged_at.is_some() {
+            self.ponged();
+        } else {
+            self.pongs = (self.pongs + 1).min(PONGS);
+        }
     }
 
-    /// The peer has answered our ping.
+    /// The peer has sent a CRLF: an answer to our ping, if there is one to answer. A CRLF without
+    /// ping is somebody's own idea of a keepalive and tells nothing about answers.
     pub(super) fn ponged(&mut self) {
-        self.peer_pongs = true;
-        self.pinged_at = None;
+        self.peer_pongs |= self.pinged_at.take().is_some();
     }
 
     /// When anything was last written.
@@ -112,9 +118,7 @@ impl Outward {
         let ping_at = self.last_written + limits.ping;
         if self.ours && !self.is_writing() && ping_at <= now {
             self.keepalive(PING, now);
-            if self.peer_pongs {
-                self.pinged_at.get_or_insert(now);
-            }
+            self.pinged_at.get_or_insert(now);
         }
         if self.is_writing() {
             let deadline = self.progress_at + limits.write_stall;
@@ -133,10 +137,14 @@ impl Outward {
         };
         if let Some(pinged_at) = self.pinged_at.filter(|_| inward.may_read()) {
             let deadline = pinged_at + limits.pong;
-            if deadline <= now {
+            if deadline > now {
+                wake = wake.min(deadline);
+            } else if self.peer_pongs {
                 return Err(Closed::because("the peer did not answer a keepalive"));
+            } else {
+                // It never has: most peers know nothing of RFC 5626.
+                self.pinged_at = None;
             }
-            wake = wake.min(deadline);
         }
         Ok(wake)
     }
