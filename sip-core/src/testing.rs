@@ -1,0 +1,20 @@
+//! The seeded network simulator: endpoints, links with delay, loss, duplication and reordering.
+//! Time is a variable here, so thirty-two seconds of timers take microseconds.
+
+mod entropy;
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+pub use entropy::{Random, SeededEntropy};
+
+/// The instant at which simulations begin.
+///
+/// The one place in this crate that asks the clock, because an `Instant` cannot be had otherwise;
+/// what it says is never looked at.
+pub fn epoch() -> Instant {
+    *EPOCH
+}
+
+#[allow(clippy::disallowed_methods, reason = "simulations need some instant to start from")]
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
