@@ -45,6 +45,6 @@ mod outcome;
 mod policy;
 
 pub use machine::{Input, Output, Transfer};
-pub use notify::{MAX_BODY, Notice, NoticeError, Subscription};
+pub use notify::{MAX_BODY, Notice, NoticeError};
 pub use outcome::{ConfirmedBy, Outcome, TransferResult};
 pub use policy::{Target, TransferConfig};

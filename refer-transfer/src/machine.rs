@@ -7,7 +7,7 @@ use std::time::Instant;
 use sip_core::header::NameAddr;
 use sip_core::{Name, Status};
 
-use crate::notify::{Notice, Subscription};
+use crate::notify::Notice;
 use crate::outcome::{ConfirmedBy, Outcome, TransferResult};
 use crate::policy::{self, Target, TransferConfig};
 
@@ -387,8 +387,9 @@ impl Transfer {
                 caller_still_here: !self.caller.quiet,
             },
             State::Accepted { ringing, .. } => self.no_final_word(*ringing, here),
-            State::Unreported { .. } => Outcome {
-                caller_still_here: here,
+            // Before the latest time this alarm means that nothing came for a while.
+            State::Unreported { latest, .. } => Outcome {
+                caller_still_here: here && now >= *latest,
                 ..unreported()
             },
             State::Orphaned { .. } => Outcome {
@@ -482,26 +483,17 @@ impl Transfer {
 
 /// The subscription ended, and nothing final was said.
 fn untold(notice: &Notice) -> Outcome {
-    let why = match &notice.subscription {
-        Subscription::Terminated {
-            reason: Some(reason),
-        } => format!(" ({reason})"),
-        _ => String::new(),
+    let end = notice.end_reason();
+    let why = end.as_deref().unwrap_or("no reason given");
+    let (result, confirmed_by) = match why {
+        "rejected" => (TransferResult::Rejected, ConfirmedBy::Pbx),
+        _ => (TransferResult::Unknown, ConfirmedBy::None),
     };
-    let rejected = why == " (rejected)";
     Outcome {
-        result: if rejected {
-            TransferResult::Rejected
-        } else {
-            TransferResult::Unknown
-        },
-        confirmed_by: if rejected {
-            ConfirmedBy::Pbx
-        } else {
-            ConfirmedBy::None
-        },
+        result,
+        confirmed_by,
         sip_code: None,
-        reason: format!("the PBX ended its reports{why} without telling the outcome"),
+        reason: format!("the PBX ended its reports without telling the outcome ({why})"),
         caller_still_here: false,
     }
 }

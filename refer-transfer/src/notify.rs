@@ -2,6 +2,7 @@
 //! Both come from the network: read within bounds, and a part that is wrong spoils only itself.
 
 use sip_core::Status;
+use sip_core::header::{Header, SubscriptionState};
 
 /// The longest body that is looked into, in bytes; a status line needs a hundredth of it.
 pub const MAX_BODY: usize = 8 * 1024;
@@ -9,8 +10,8 @@ pub const MAX_BODY: usize = 8 * 1024;
 /// A NOTIFY of the event package `refer` (RFC 3515 section 2.4.4), as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// What the subscription is in after this NOTIFY.
-    pub subscription: Subscription,
+    /// The Subscription-State header; `None` when it cannot be read, which ends nothing.
+    pub subscription: Option<SubscriptionState>,
     /// The status and reason phrase of the body, or why there is none.
     pub status: Result<(Status, String), NoticeError>,
 }
@@ -19,45 +20,23 @@ impl Notice {
     /// Reads the value of a NOTIFY's Subscription-State header and its body.
     pub fn read(subscription_state: &str, body: &[u8]) -> Notice {
         Notice {
-            subscription: Subscription::read(subscription_state),
+            subscription: Some(subscription_state)
+                .filter(|value| value.len() <= MAX_STATE)
+                .and_then(|value| SubscriptionState::parse(value).ok()),
             status: status_line(body),
         }
     }
 
     /// Whether no more NOTIFYs follow.
     pub fn is_last(&self) -> bool {
-        matches!(self.subscription, Subscription::Terminated { .. })
+        let subscription = self.subscription.as_ref();
+        subscription.is_some_and(SubscriptionState::is_terminated)
     }
-}
 
-/// The state that a Subscription-State header tells (RFC 6665 section 4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscription {
-    /// More will follow: `active`, `pending`, or a word that is not known.
-    Going,
-    /// This was the last one.
-    Terminated {
-        /// The `reason` parameter in lower case: `noresource`, `timeout`, `rejected`…
-        reason: Option<String>,
-    },
-}
-
-impl Subscription {
-    fn read(value: &str) -> Subscription {
-        //= RFC 6665 8.4
-        // Subscription-State = "Subscription-State" HCOLON substate-value *( SEMI subexp-params )
-        let mut parts = value.split(';').map(str::trim);
-        let state = parts.next().unwrap_or_default();
-        if !state.eq_ignore_ascii_case("terminated") {
-            return Subscription::Going;
-        }
-        let reason = parts.take(MAX_PARAMS).find_map(|param| {
-            let (name, value) = param.split_once('=')?;
-            name.trim()
-                .eq_ignore_ascii_case("reason")
-                .then(|| printable(value.trim()).to_ascii_lowercase())
-        });
-        Subscription::Terminated { reason }
+    /// Why the subscription ended, in lower case: `noresource`, `timeout`, `rejected`…
+    pub fn end_reason(&self) -> Option<String> {
+        let reason = self.subscription.as_ref()?.reason.as_deref()?;
+        Some(printable(reason).to_ascii_lowercase())
     }
 }
 
@@ -113,7 +92,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Parameters of Subscription-State that are looked at.
-const MAX_PARAMS: usize = 16;
+/// The longest Subscription-State header that is looked into, in bytes.
+const MAX_STATE: usize = 512;
 /// Characters of a phrase of the peer that are kept.
 const MAX_TEXT: usize = 120;
