@@ -34,7 +34,7 @@ pub enum AgentError {
     /// The agent took longer than it may.
     #[error("agent did not {what} within {} s", .after.as_secs_f32())]
     Timeout {
-        /// What was waited for, as a verb: `connect`, `read our audio`, `answer a ping`.
+        /// What was waited for, as a verb: `accept our connection`, `answer our pings`.
         what: &'static str,
         /// How long it was waited for.
         after: Duration,
@@ -51,9 +51,6 @@ pub enum AgentError {
         /// What the connection ended with.
         cause: String,
     },
-    /// The agent was asked to converse without having been prepared.
-    #[error("agent was not connected before the call was answered")]
-    NotPrepared,
 }
 
 impl AgentError {
@@ -66,15 +63,13 @@ impl AgentError {
             AgentError::Timeout { .. } => "timeout",
             AgentError::Protocol { .. } => "protocol",
             AgentError::Lost { .. } => "lost",
-            AgentError::NotPrepared => "not_prepared",
         }
     }
 
-    /// Who has to act: `configuration`, `agent` (whoever runs it) or `us`.
+    /// Who has to act: `configuration`, or `agent`: whoever runs it.
     pub fn blame(&self) -> &'static str {
         match self {
             AgentError::Address { .. } => "configuration",
-            AgentError::NotPrepared => "us",
             _ => "agent",
         }
     }

@@ -6,6 +6,7 @@ mod directory;
 mod embedded;
 mod error;
 mod heard;
+mod media_streams;
 mod request;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +17,7 @@ pub(crate) use embedded::named as embedded_as;
 pub use embedded::{EmbeddedConfig, Patience, Script, embedded};
 pub use error::AgentError;
 pub use heard::{CallEnd, ClosingCause, Heard, TransferFailure, TransferNews, TransferStep};
+pub use media_streams::{MediaStreamsConfig, media_streams};
 pub use request::{
     CallInfo, DeskRequest, MessageTaken, ToolUse, TransferId, TransferRefused, TransferRequest,
 };
