@@ -116,3 +116,6 @@ pub(crate) fn parse_whole<'a, H: Header, O>(
 pub(crate) fn fault<H: Header>(fault: Fault) -> HeaderError {
     HeaderError::new(H::NAME, fault)
 }
+
+#[cfg(test)]
+mod tests;

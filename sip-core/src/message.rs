@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::header::{CSeq, Header, NameAddr};
 use crate::method::Method;
-use crate::name::{Id, Name};
+use crate::name::{Name, NameId};
 use crate::status::Status;
 use crate::uri::Uri;
 
@@ -185,6 +185,14 @@ impl fmt::Debug for Response {
     }
 }
 
+/// The index pass alone, for the benches: how many header lines it found.
+#[doc(hidden)]
+pub fn index_only(bytes: &[u8], limits: &Limits) -> Option<usize> {
+    let mut index = Index::default();
+    index::scan(bytes, limits, &mut index).ok()?;
+    Some(index.lines.len())
+}
+
 /// Everything that [`Message::parse`] vouches for, out of an index without faults.
 fn read(bytes: &Bytes, index: &mut Index, limits: &Limits) -> Result<Message, ParseErrorKind> {
     let start = start_line::read(bytes, index.start_line())?;
@@ -261,7 +269,7 @@ fn body_range(
     let length = match index
         .lines
         .iter()
-        .find(|line| line.id == Id::ContentLength as u8)
+        .find(|line| line.id == NameId::ContentLength as u8)
     {
         None => present,
         Some(line) => index::content_length(bytes, *line)?,

@@ -28,7 +28,7 @@ macro_rules! names {
 
         #[derive(Clone, Copy)]
         #[repr(u8)]
-        pub(crate) enum Id { $($variant,)* }
+        pub(crate) enum NameId { $($variant,)* }
 
         const TABLE: &[Entry] = &[
             $(Entry { canonical: $canonical, compact: $compact, repeat: Repeat::$repeat },)*
@@ -38,7 +38,7 @@ macro_rules! names {
             /// A small number for indexes; [`OTHER`] for names outside the table.
             pub(crate) const fn id(&self) -> u8 {
                 match self {
-                    $(Name::$variant => Id::$variant as u8,)*
+                    $(Name::$variant => NameId::$variant as u8,)*
                     Name::Other(_) => OTHER,
                 }
             }
@@ -46,7 +46,7 @@ macro_rules! names {
             /// The name of a number that [`lookup`] gave.
             pub(crate) fn from_id(id: u8) -> Option<Name> {
                 match id {
-                    $(id if id == Id::$variant as u8 => Some(Name::$variant),)*
+                    $(id if id == NameId::$variant as u8 => Some(Name::$variant),)*
                     _ => None,
                 }
             }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use crate::error::{Fault, UriError};
 use crate::message::text::{Span, Text};
 
+mod equality;
 mod grammar;
 
 /// The scheme of a URI.
@@ -66,8 +67,10 @@ impl Uri {
             _ = write!(text, ":{port}");
         }
         let uri: Uri = text.parse()?;
-        // A host with `;` or `?` in it would have become something else.
-        if uri.parts.params.is_empty() && uri.parts.headers.is_empty() {
+        // A host with `@`, `:`, `;` or `?` in it would have become something else.
+        let bare = |host: &str| host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let same = uri.host() == host || (bare(host).is_some() && bare(uri.host()) == bare(host));
+        if same && uri.port() == port && uri.raw_user().is_some() == user.is_some() {
             Ok(uri)
         } else {
             Err(UriError::Malformed {
@@ -377,71 +380,6 @@ impl TryFrom<&str> for Uri {
     fn try_from(text: &str) -> Result<Uri, UriError> {
         text.parse()
     }
-}
-
-impl PartialEq for Uri {
-    fn eq(&self, other: &Uri) -> bool {
-        if self.parts.scheme != other.parts.scheme {
-            return false;
-        }
-        match self.parts.scheme {
-            Scheme::Sip | Scheme::Sips => equal_sip(self, other),
-            Scheme::Tel => equal_tel(self, other),
-            Scheme::Other => self.as_str() == other.as_str(),
-        }
-    }
-}
-
-//= RFC 3261 19.1.4
-// User and password compare with case, all else without; port, user, ttl, method, maddr and
-// transport count also when one side only has them; other parameters when both do; headers always.
-fn equal_sip(a: &Uri, b: &Uri) -> bool {
-    if a.user() != b.user()
-        || a.password() != b.password()
-        || !a.host().eq_ignore_ascii_case(b.host())
-        || a.port() != b.port()
-    {
-        return false;
-    }
-    let one_way = |a: &Uri, b: &Uri| {
-        a.params().all(|(name, value)| {
-            let name = unescape(name);
-            match b.param(&name) {
-                Some(other) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&other),
-                None => !COUNTS_ALONE
-                    .iter()
-                    .any(|known| name.eq_ignore_ascii_case(known)),
-            }
-        })
-    };
-    let headers = |a: &Uri, b: &Uri| {
-        a.headers().all(|(name, value)| {
-            b.headers()
-                .any(|(n, v)| n.eq_ignore_ascii_case(&name) && v == value)
-        })
-    };
-    one_way(a, b) && one_way(b, a) && headers(a, b) && headers(b, a)
-}
-
-const COUNTS_ALONE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-
-//= RFC 3966 4
-// Numbers compare without visual separators, parameters in any order and without case.
-fn equal_tel(a: &Uri, b: &Uri) -> bool {
-    let digits = |uri: &Uri| {
-        let number = uri.raw_user().unwrap_or_default().to_ascii_lowercase();
-        number
-            .chars()
-            .filter(|c| !matches!(c, '-' | '.' | '(' | ')'))
-            .collect::<String>()
-    };
-    let one_way = |a: &Uri, b: &Uri| {
-        a.params().all(|(name, value)| {
-            b.param(name)
-                .is_some_and(|other| unescape(value.unwrap_or("")).eq_ignore_ascii_case(&other))
-        })
-    };
-    digits(a) == digits(b) && one_way(a, b) && one_way(b, a)
 }
 
 /// Undoes `%HH`. What does not become UTF-8 becomes U+FFFD; a `%` that starts no escape stays.

@@ -2,7 +2,12 @@
 //! the RFC says beyond it. They lie outside the repository: see `SMARTALEX_VECTORS`.
 
 // Helpers of a test may panic: that is how a test fails.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 use std::path::PathBuf;
 
@@ -17,14 +22,18 @@ use sip_core::{Limits, Message, Method, Name, ParseError, Request, Response, Sta
 
 /// Where the third-party data lies; `None`, said aloud, when it is not there.
 fn vectors(test: &str) -> Option<PathBuf> {
-    let root = std::env::var("SMARTALEX_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").to_owned());
+    let root = std::env::var("SMARTALEX_VECTORS").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").to_owned()
+    });
     let folder = PathBuf::from(root).join("rfc4475");
     if folder.is_dir() {
         return Some(folder);
     }
     if std::env::var("SMARTALEX_NO_SKIP").is_ok_and(|value| value == "1") {
-        panic!("{} is not there and SMARTALEX_NO_SKIP is set", folder.display());
+        panic!(
+            "{} is not there and SMARTALEX_NO_SKIP is set",
+            folder.display()
+        );
     }
     eprintln!("SKIPPED {test}: {} is not there", folder.display());
     None
@@ -58,7 +67,9 @@ fn refused(folder: &std::path::Path, file: &str) -> ParseError {
 
 #[test]
 fn every_message_gets_the_verdict_of_the_list() {
-    let Some(folder) = vectors("every_message_gets_the_verdict_of_the_list") else { return };
+    let Some(folder) = vectors("every_message_gets_the_verdict_of_the_list") else {
+        return;
+    };
     let list = std::fs::read_to_string(folder.join("VERDICTS.tsv")).unwrap();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -69,7 +80,10 @@ fn every_message_gets_the_verdict_of_the_list() {
         let right = match (verdict, &outcome) {
             ("ParseOk", outcome) => outcome.is_ok(),
             ("ParseErr(StartLine)", Err(e)) => {
-                matches!(e.kind(), ParseErrorKind::StartLine { .. } | ParseErrorKind::Uri(_))
+                matches!(
+                    e.kind(),
+                    ParseErrorKind::StartLine { .. } | ParseErrorKind::Uri(_)
+                )
             }
             // The list has it end for want of an empty line. So do we: see below.
             ("ParseErr(Framing)", Err(e)) => match e.kind() {
@@ -83,7 +97,9 @@ fn every_message_gets_the_verdict_of_the_list() {
             (r#"HeaderErr("Date")"#, Ok(message)) => message.typed::<Date>().unwrap().is_err(),
             (r#"HeaderErr("Contact")"#, Ok(message)) => message.all::<Contact>().is_err(),
             (header, Err(e)) if header.starts_with("HeaderErr") => match e.kind() {
-                ParseErrorKind::Header(e) => header == format!("HeaderErr({:?})", e.name().as_str()),
+                ParseErrorKind::Header(e) => {
+                    header == format!("HeaderErr({:?})", e.name().as_str())
+                }
                 _ => false,
             },
             (invalid, Err(e)) if invalid.starts_with("ValidateErr") => matches!(
@@ -107,20 +123,34 @@ fn every_message_gets_the_verdict_of_the_list() {
 
 #[test]
 fn a_tortuous_invite_is_understood_to_the_last_field() {
-    let Some(folder) = vectors("a_tortuous_invite_is_understood_to_the_last_field") else { return };
+    let Some(folder) = vectors("a_tortuous_invite_is_understood_to_the_last_field") else {
+        return;
+    };
     let invite = request(&folder, "wsinv.dat");
     assert_eq!(*invite.method(), Method::Invite);
     assert!(invite.uri().has_param("unknownparam"));
     assert_eq!(invite.to().tag(), Some("1918181833n"));
     assert_eq!(invite.from().tag(), Some("98asjd8"));
     assert_eq!(invite.from().display().unwrap(), r#"J Rosenberg \""#);
-    assert_eq!(invite.typed::<MaxForwards>().unwrap().unwrap(), MaxForwards(68));
-    assert_eq!((invite.cseq().seq, &invite.cseq().method), (9, &Method::Invite));
+    assert_eq!(
+        invite.typed::<MaxForwards>().unwrap().unwrap(),
+        MaxForwards(68)
+    );
+    assert_eq!(
+        (invite.cseq().seq, &invite.cseq().method),
+        (9, &Method::Invite)
+    );
     assert_eq!(invite.header(&Name::Subject).unwrap(), "");
     let new: Name = "newfangledheader".parse().unwrap();
-    assert_eq!(invite.header(&new).unwrap(), "newfangled value continued newfangled value");
+    assert_eq!(
+        invite.header(&new).unwrap(),
+        "newfangled value continued newfangled value"
+    );
     let vias = invite.all::<Via>().unwrap();
-    let seen: Vec<_> = vias.iter().map(|via| (via.transport(), via.host(), via.branch().unwrap())).collect();
+    let seen: Vec<_> = vias
+        .iter()
+        .map(|via| (via.transport(), via.host(), via.branch().unwrap()))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -132,31 +162,56 @@ fn a_tortuous_invite_is_understood_to_the_last_field() {
     let route = invite.typed::<Route>().unwrap().unwrap();
     assert!(route.uri().is_loose_router());
     let contacts = invite.all::<Contact>().unwrap();
-    assert_eq!(contacts[0].addr().unwrap().display().unwrap(), r#"Quoted string """#);
+    assert_eq!(
+        contacts[0].addr().unwrap().display().unwrap(),
+        r#"Quoted string """#
+    );
     assert_eq!(contacts[0].q(), Some(330));
-    assert_eq!(contacts[0].addr().unwrap().param("newparam").unwrap(), "newvalue");
+    assert_eq!(
+        contacts[0].addr().unwrap().param("newparam").unwrap(),
+        "newvalue"
+    );
     assert_eq!(invite.body().len(), 150);
 }
 
 #[test]
 fn the_widest_range_of_characters_survives() {
-    let Some(folder) = vectors("the_widest_range_of_characters_survives") else { return };
+    let Some(folder) = vectors("the_widest_range_of_characters_survives") else {
+        return;
+    };
     let odd = request(&folder, "intmeth.dat");
-    assert_eq!(odd.method().as_str(), "!interesting-Method0123456789_*+`.%indeed'~");
-    assert_eq!(odd.uri().password().unwrap(), "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)");
+    assert_eq!(
+        odd.method().as_str(),
+        "!interesting-Method0123456789_*+`.%indeed'~"
+    );
+    assert_eq!(
+        odd.uri().password().unwrap(),
+        "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)"
+    );
     assert!(!format!("{:?}", odd.uri()).contains("weird"));
     assert_eq!(odd.to().display().unwrap(), "BEL:\u{7} NUL:\0 DEL:\u{7f}");
-    assert_eq!(odd.from().display().unwrap(), "token1~` token2'+_ token3*%!.-");
+    assert_eq!(
+        odd.from().display().unwrap(),
+        "token1~` token2'+_ token3*%!.-"
+    );
     assert_eq!(odd.from().tag(), Some("_token~1'+`*%!-."));
-    assert_eq!(odd.from().param("fromParam''~+*_!.-%").unwrap(), "работающий");
-    let unknown = odd.headers().find(|line| line.raw_name().starts_with(b"extension")).unwrap();
+    assert_eq!(
+        odd.from().param("fromParam''~+*_!.-%").unwrap(),
+        "работающий"
+    );
+    let unknown = odd
+        .headers()
+        .find(|line| line.raw_name().starts_with(b"extension"))
+        .unwrap();
     assert_eq!(unknown.raw_name(), b"extensionHeader-!.%*+_`'~");
     assert_eq!(unknown.value(), "\u{feff}大停電");
 }
 
 #[test]
 fn escapes_compare_by_what_they_mean() {
-    let Some(folder) = vectors("escapes_compare_by_what_they_mean") else { return };
+    let Some(folder) = vectors("escapes_compare_by_what_they_mean") else {
+        return;
+    };
     let invite = request(&folder, "esc01.dat");
     assert_eq!(invite.uri().user().unwrap(), "sips:user@example.com");
     assert_eq!(*invite.to().uri(), "sip:user@example.com".parse().unwrap());
@@ -179,7 +234,9 @@ fn escapes_compare_by_what_they_mean() {
 
 #[test]
 fn long_and_compact_forms_are_the_same_field() {
-    let Some(folder) = vectors("long_and_compact_forms_are_the_same_field") else { return };
+    let Some(folder) = vectors("long_and_compact_forms_are_the_same_field") else {
+        return;
+    };
     let invite = request(&folder, "longreq.dat");
     assert_eq!(invite.all::<Via>().unwrap().len(), 34);
     assert_eq!(invite.via().host(), "sip33.example.com");
@@ -189,7 +246,9 @@ fn long_and_compact_forms_are_the_same_field() {
 
 #[test]
 fn octets_behind_the_body_are_not_the_message() {
-    let Some(folder) = vectors("octets_behind_the_body_are_not_the_message") else { return };
+    let Some(folder) = vectors("octets_behind_the_body_are_not_the_message") else {
+        return;
+    };
     let register = request(&folder, "dblreq.dat");
     assert_eq!(*register.method(), Method::Register);
     assert!(register.body().is_empty());
@@ -198,18 +257,28 @@ fn octets_behind_the_body_are_not_the_message() {
 
 #[test]
 fn user_parts_and_hosts_stay_apart() {
-    let Some(folder) = vectors("user_parts_and_hosts_stay_apart") else { return };
+    let Some(folder) = vectors("user_parts_and_hosts_stay_apart") else {
+        return;
+    };
     let options = request(&folder, "semiuri.dat");
     assert_eq!(options.uri().user().unwrap(), "user;par=u@example.net");
     assert_eq!(options.uri().host(), "example.com");
-    assert!(options.typed::<Accept>().unwrap().unwrap().takes("message/sipfrag"));
+    assert!(
+        options
+            .typed::<Accept>()
+            .unwrap()
+            .unwrap()
+            .takes("message/sipfrag")
+    );
     let options = request(&folder, "lwsdisp.dat");
     assert_eq!(options.from().display().unwrap(), "caller");
 }
 
 #[test]
 fn unknown_transports_are_only_words() {
-    let Some(folder) = vectors("unknown_transports_are_only_words") else { return };
+    let Some(folder) = vectors("unknown_transports_are_only_words") else {
+        return;
+    };
     let vias = request(&folder, "transports.dat").all::<Via>().unwrap();
     let transports: Vec<_> = vias.iter().map(Via::transport).collect();
     assert_eq!(transports, ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"]);
@@ -217,7 +286,9 @@ fn unknown_transports_are_only_words() {
 
 #[test]
 fn a_binary_body_is_not_touched() {
-    let Some(folder) = vectors("a_binary_body_is_not_touched") else { return };
+    let Some(folder) = vectors("a_binary_body_is_not_touched") else {
+        return;
+    };
     let message = request(&folder, "mpart01.dat");
     let kind = message.typed::<ContentType>().unwrap().unwrap();
     assert_eq!(kind.param("boundary").unwrap(), "7a9cbec02ceef655");
@@ -227,9 +298,14 @@ fn a_binary_body_is_not_touched() {
 
 #[test]
 fn reason_phrases_may_be_anything_or_nothing() {
-    let Some(folder) = vectors("reason_phrases_may_be_anything_or_nothing") else { return };
+    let Some(folder) = vectors("reason_phrases_may_be_anything_or_nothing") else {
+        return;
+    };
     let ok = response(&folder, "unreason.dat");
-    assert!(ok.reason().starts_with("= 2**3 * 5**2 но сто девяносто девять"));
+    assert!(
+        ok.reason()
+            .starts_with("= 2**3 * 5**2 но сто девяносто девять")
+    );
     assert_eq!(ok.status(), Status::OK);
     let trying = response(&folder, "noreason.dat");
     assert_eq!((trying.status(), trying.reason()), (Status::TRYING, ""));
@@ -237,7 +313,9 @@ fn reason_phrases_may_be_anything_or_nothing() {
 
 #[test]
 fn refused_requests_are_answered_and_responses_are_not() {
-    let Some(folder) = vectors("refused_requests_are_answered_and_responses_are_not") else { return };
+    let Some(folder) = vectors("refused_requests_are_answered_and_responses_are_not") else {
+        return;
+    };
     for (file, status) in [
         ("badinv01.dat", 400),
         ("clerr.dat", 400),
@@ -259,16 +337,24 @@ fn refused_requests_are_answered_and_responses_are_not() {
     ] {
         let error = refused(&folder, file);
         assert_eq!(error.status().code(), status, "{file}");
-        let reply = error.reply("test").unwrap_or_else(|| panic!("{file}: no answer"));
+        let reply = error
+            .reply("test")
+            .unwrap_or_else(|| panic!("{file}: no answer"));
         let text = String::from_utf8_lossy(&reply).into_owned();
-        assert!(text.starts_with(&format!("SIP/2.0 {status} ")), "{file}: {text}");
+        assert!(
+            text.starts_with(&format!("SIP/2.0 {status} ")),
+            "{file}: {text}"
+        );
         assert!(text.contains("\r\nVia: SIP/"), "{file}: {text}");
         assert!(text.contains("\r\nWarning: 399 test \""), "{file}: {text}");
         assert!(text.to_ascii_lowercase().contains("tag="), "{file}: {text}");
     }
     // Without From, To and Call-ID there is nobody to answer.
     let error = refused(&folder, "insuf.dat");
-    assert_eq!((error.reply("test"), error.method().as_deref()), (None, Some("INVITE")));
+    assert_eq!(
+        (error.reply("test"), error.method().as_deref()),
+        (None, Some("INVITE"))
+    );
     // Responses are dropped.
     for file in ["bigcode.dat", "scalarlg.dat"] {
         assert_eq!(refused(&folder, file).reply("test"), None, "{file}");
@@ -277,7 +363,9 @@ fn refused_requests_are_answered_and_responses_are_not() {
 
 #[test]
 fn a_comma_in_an_unquoted_display_name_is_refused() {
-    let Some(folder) = vectors("a_comma_in_an_unquoted_display_name_is_refused") else { return };
+    let Some(folder) = vectors("a_comma_in_an_unquoted_display_name_is_refused") else {
+        return;
+    };
     // The file lacks its empty line too, which is what the list names; with the line added it is
     // the display name.
     let mut octets = std::fs::read(folder.join("baddn.dat")).unwrap();
@@ -291,36 +379,64 @@ fn a_comma_in_an_unquoted_display_name_is_refused() {
 
 #[test]
 fn what_parses_but_cannot_be_served_is_left_to_the_endpoint() {
-    let Some(folder) = vectors("what_parses_but_cannot_be_served_is_left_to_the_endpoint") else { return };
+    let Some(folder) = vectors("what_parses_but_cannot_be_served_is_left_to_the_endpoint") else {
+        return;
+    };
     // 416
     assert_eq!(request(&folder, "unkscm.dat").uri().scheme(), Scheme::Other);
-    assert_eq!(request(&folder, "novelsc.dat").uri().as_str(), "soap.beep://192.0.2.103:3002");
+    assert_eq!(
+        request(&folder, "novelsc.dat").uri().as_str(),
+        "soap.beep://192.0.2.103:3002"
+    );
     let strange = request(&folder, "unksm2.dat");
     assert_eq!(strange.to().uri().as_str(), "isbn:2983792873");
     assert_eq!(strange.from().uri().as_str(), "http://www.example.com");
     // 420
     let extended = request(&folder, "bext01.dat");
     let required = extended.typed::<Require>().unwrap().unwrap();
-    assert_eq!(required.0, ["nothingSupportsThis", "nothingSupportsThisEither"]);
-    assert_eq!(extended.typed::<ProxyRequire>().unwrap().unwrap().0.len(), 2);
+    assert_eq!(
+        required.0,
+        ["nothingSupportsThis", "nothingSupportsThisEither"]
+    );
+    assert_eq!(
+        extended.typed::<ProxyRequire>().unwrap().unwrap().0.len(),
+        2
+    );
     // 415
-    let body = request(&folder, "invut.dat").typed::<ContentType>().unwrap().unwrap();
+    let body = request(&folder, "invut.dat")
+        .typed::<ContentType>()
+        .unwrap()
+        .unwrap();
     assert!(body.is("application/unknownformat"));
     // 401
-    let scheme = request(&folder, "regaut01.dat").typed::<Authorization>().unwrap().unwrap_err();
+    let scheme = request(&folder, "regaut01.dat")
+        .typed::<Authorization>()
+        .unwrap()
+        .unwrap_err();
     assert_eq!(*scheme.fault(), Fault::Scheme);
     // 483, for a proxy
     let last = request(&folder, "zeromf.dat");
-    assert_eq!(last.typed::<MaxForwards>().unwrap().unwrap(), MaxForwards(0));
+    assert_eq!(
+        last.typed::<MaxForwards>().unwrap().unwrap(),
+        MaxForwards(0)
+    );
     // 406
     let picky = request(&folder, "sdp01.dat");
-    assert!(!picky.typed::<Accept>().unwrap().unwrap().takes("application/sdp"));
+    assert!(
+        !picky
+            .typed::<Accept>()
+            .unwrap()
+            .unwrap()
+            .takes("application/sdp")
+    );
     assert!(picky.typed::<Allow>().is_none());
 }
 
 #[test]
 fn old_and_odd_peers_are_understood() {
-    let Some(folder) = vectors("old_and_odd_peers_are_understood") else { return };
+    let Some(folder) = vectors("old_and_odd_peers_are_understood") else {
+        return;
+    };
     let options = request(&folder, "badbranch.dat");
     assert_eq!(options.via().branch(), Some(Via::MAGIC_COOKIE));
     let old = request(&folder, "inv2543.dat");
@@ -330,27 +446,52 @@ fn old_and_odd_peers_are_understood() {
     assert!(!old.to().uri().has_param("user"));
     let route = old.typed::<RecordRoute>().unwrap().unwrap();
     assert_eq!(route.uri().maddr().unwrap(), "ss1.example.com");
-    assert_eq!(old.body().len(), old.bytes().len() - old.bytes().windows(4).position(|w| w == b"\r\n\r\n").unwrap() - 4);
+    assert_eq!(
+        old.body().len(),
+        old.bytes().len()
+            - old
+                .bytes()
+                .windows(4)
+                .position(|w| w == b"\r\n\r\n")
+                .unwrap()
+            - 4
+    );
     let ok = response(&folder, "bcast.dat");
     assert_eq!(ok.all::<Via>().unwrap().len(), 2);
 }
 
 #[test]
 fn contact_parameters_belong_where_the_brackets_say() {
-    let Some(folder) = vectors("contact_parameters_belong_where_the_brackets_say") else { return };
-    let outside = request(&folder, "cparam01.dat").typed::<Contact>().unwrap().unwrap();
+    let Some(folder) = vectors("contact_parameters_belong_where_the_brackets_say") else {
+        return;
+    };
+    let outside = request(&folder, "cparam01.dat")
+        .typed::<Contact>()
+        .unwrap()
+        .unwrap();
     assert!(outside.addr().unwrap().param("unknownparam").is_some());
     assert!(!outside.uri().unwrap().has_param("unknownparam"));
-    let inside = request(&folder, "cparam02.dat").typed::<Contact>().unwrap().unwrap();
+    let inside = request(&folder, "cparam02.dat")
+        .typed::<Contact>()
+        .unwrap()
+        .unwrap();
     assert!(inside.addr().unwrap().param("unknownparam").is_none());
     assert!(inside.uri().unwrap().has_param("unknownparam"));
-    let headers = request(&folder, "regescrt.dat").typed::<Contact>().unwrap().unwrap();
-    assert_eq!(headers.uri().unwrap().header("route").unwrap(), "<sip:sip.example.com>");
+    let headers = request(&folder, "regescrt.dat")
+        .typed::<Contact>()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        headers.uri().unwrap().header("route").unwrap(),
+        "<sip:sip.example.com>"
+    );
 }
 
 #[test]
 fn overlarge_numbers_are_malformed_in_their_fields() {
-    let Some(folder) = vectors("overlarge_numbers_are_malformed_in_their_fields") else { return };
+    let Some(folder) = vectors("overlarge_numbers_are_malformed_in_their_fields") else {
+        return;
+    };
     let swap = |file: &str, from: &str, to: &str| {
         let text = String::from_utf8(std::fs::read(folder.join(file)).unwrap()).unwrap();
         assert!(text.contains(from));
@@ -360,7 +501,10 @@ fn overlarge_numbers_are_malformed_in_their_fields() {
     let register = swap("scalar02.dat", "36893488147419103232", "1");
     assert!(register.typed::<MaxForwards>().unwrap().is_err());
     assert!(register.typed::<Expires>().unwrap().is_err());
-    assert_eq!(register.typed::<Contact>().unwrap().unwrap().expires(), Some(3600));
+    assert_eq!(
+        register.typed::<Contact>().unwrap().unwrap().expires(),
+        Some(3600)
+    );
     let unavailable = swap("scalarlg.dat", "9292394834772304023312", "1");
     assert!(unavailable.typed::<RetryAfter>().unwrap().is_err());
     assert!(unavailable.typed::<Warning>().unwrap().is_err());

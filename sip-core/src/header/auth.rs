@@ -144,6 +144,9 @@ impl<'a> AuthParams<'a> {
 
     /// The parameters of a value without a scheme.
     fn bare<H: Header>(value: &'a str) -> Result<AuthParams<'a>, HeaderError> {
+        if value.is_empty() {
+            return Ok(AuthParams(Vec::new()));
+        }
         let pairs = parse_whole::<H, _>(value.as_bytes(), auth_params)?;
         AuthParams::checked::<H>(value, pairs)
     }
@@ -220,6 +223,11 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn quoted(&mut self, name: &str, value: &str) -> fmt::Result {
         self.plain(name, &grammar::quote(value))
+    }
+
+    /// A token, unless a peer put something else there.
+    fn token(&mut self, name: &str, value: &str) -> fmt::Result {
+        self.plain(name, &grammar::value_text(value))
     }
 
     fn plain(&mut self, name: &str, value: &dyn fmt::Display) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::grammar::{Input, Parsed, params, token};
+use super::grammar::{Input, Parsed, params, token, value_text};
 use super::params::Params;
 use super::{Header, parse_whole};
 use crate::error::HeaderError;
@@ -53,7 +53,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.package)?;
         match &self.id {
-            Some(id) => write!(f, ";id={id}"),
+            Some(id) => write!(f, ";id={}", value_text(id)),
             None => Ok(()),
         }
     }

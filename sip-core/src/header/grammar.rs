@@ -328,6 +328,14 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// A parameter value: as it is when it is a token, in quotes otherwise.
+pub(crate) fn value_text(value: &str) -> std::borrow::Cow<'_, str> {
+    match !value.is_empty() && value.bytes().all(is_token) {
+        true => value.into(),
+        false => quote(value).into(),
+    }
+}
+
 /// The text that a quoted string (with its quotes) or a plain value means.
 pub(crate) fn unquote(raw: &str) -> std::borrow::Cow<'_, str> {
     let inner = raw

@@ -58,11 +58,7 @@ impl NameAddr {
         section.push_str(name);
         if let Some(value) = value {
             section.push('=');
-            if !value.is_empty() && value.bytes().all(grammar::is_token) {
-                section.push_str(value);
-            } else {
-                section.push_str(&grammar::quote(value));
-            }
+            section.push_str(&grammar::value_text(value));
         }
         let named = !name.is_empty() && name.bytes().all(grammar::is_token);
         if !named || !is_section(&section) || section.len() > 16_384 {

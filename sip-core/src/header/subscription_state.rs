@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::grammar::{Input, Parsed, params, token};
+use super::grammar::{Input, Parsed, params, token, value_text};
 use super::params::Params;
 use super::{Header, parse_whole};
 use crate::error::HeaderError;
@@ -109,7 +109,7 @@ impl fmt::Display for SubscriptionState {
             SubscriptionStatus::Other(state) => state,
         })?;
         if let Some(reason) = &self.reason {
-            write!(f, ";reason={reason}")?;
+            write!(f, ";reason={}", value_text(reason))?;
         }
         if let Some(seconds) = self.expires {
             write!(f, ";expires={seconds}")?;

@@ -12,7 +12,7 @@ use crate::error::BuildError;
 use crate::header::grammar::{is_token, items};
 use crate::header::{Header, Via};
 use crate::method::Method;
-use crate::name::{Id, Name};
+use crate::name::{Name, NameId};
 use crate::status::Status;
 use crate::uri::Uri;
 
@@ -125,12 +125,17 @@ impl<'a> ResponseBuilder<'a> {
         self
     }
 
-    /// Adds a field.
+    /// Adds a field that is not taken over from the request.
     pub fn header(
         mut self,
         name: impl Borrow<Name>,
         value: impl fmt::Display,
     ) -> Result<Self, BuildError> {
+        if let name @ (Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq) =
+            name.borrow()
+        {
+            return Err(BuildError::Reserved(name.clone()));
+        }
         self.fields.header(name.borrow(), &value)?;
         Ok(self)
     }
@@ -265,9 +270,11 @@ impl Fields {
         if has_control(content_type.as_bytes()) {
             return Err(BuildError::ControlCharacter(Name::ContentType));
         }
-        if self.seen & (1u128 << Id::ContentType as u8) != 0 {
+        let bit = 1u128 << NameId::ContentType as u8;
+        if self.seen & bit != 0 && self.body.is_none() {
             return Err(BuildError::Repeated(Name::ContentType));
         }
+        self.seen |= bit;
         self.body = Some((content_type.to_owned(), body));
         Ok(())
     }

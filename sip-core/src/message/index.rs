@@ -5,7 +5,7 @@ use super::Limits;
 use super::parse_error::ParseErrorKind;
 use crate::error::{Fault, HeaderError};
 use crate::header::grammar::{decimal, is_space, is_token};
-use crate::name::{self, Id, Name, Repeat};
+use crate::name::{self, Name, NameId, Repeat};
 
 /// One header line, continuations included.
 #[derive(Clone, Copy, Debug)]
@@ -217,11 +217,11 @@ fn add(index: &mut Index, line: Line, seen: &mut u128, fault: &mut Option<ParseE
     index.lines.push(line);
     let mandatory = match line.id {
         name::OTHER => return,
-        id if id == Id::Via as u8 => &mut index.via,
-        id if id == Id::From as u8 => &mut index.from,
-        id if id == Id::To as u8 => &mut index.to,
-        id if id == Id::CallId as u8 => &mut index.call_id,
-        id if id == Id::CSeq as u8 => &mut index.cseq,
+        id if id == NameId::Via as u8 => &mut index.via,
+        id if id == NameId::From as u8 => &mut index.from,
+        id if id == NameId::To as u8 => &mut index.to,
+        id if id == NameId::CallId as u8 => &mut index.call_id,
+        id if id == NameId::CSeq as u8 => &mut index.cseq,
         _ => &mut None,
     };
     mandatory.get_or_insert(at);

@@ -10,7 +10,7 @@ use super::head::value_of;
 use super::index::{Index, Line};
 use crate::error::{HeaderError, UriError};
 use crate::header::{NameAddr, Warning};
-use crate::name::{Id, Name};
+use crate::name::{Name, NameId};
 use crate::status::Status;
 
 /// A message that cannot be taken, with whatever of it could be read.
@@ -156,7 +156,7 @@ impl ParseError {
             format_args!("SIP/2.0 {status} {}\r\n", status.reason()),
         );
         let mut any = false;
-        for via in self.salvage.lines(Id::Via) {
+        for via in self.salvage.lines(NameId::Via) {
             any = true;
             self.salvage.copy(&mut out, Name::Via, via, "");
         }
@@ -164,14 +164,18 @@ impl ParseError {
             return None;
         }
         self.salvage
-            .copy(&mut out, Name::From, self.salvage.line(Id::From)?, "");
-        let to = self.salvage.line(Id::To)?;
+            .copy(&mut out, Name::From, self.salvage.line(NameId::From)?, "");
+        let to = self.salvage.line(NameId::To)?;
         self.salvage
             .copy(&mut out, Name::To, to, &self.salvage.to_tag(to));
+        self.salvage.copy(
+            &mut out,
+            Name::CallId,
+            self.salvage.line(NameId::CallId)?,
+            "",
+        );
         self.salvage
-            .copy(&mut out, Name::CallId, self.salvage.line(Id::CallId)?, "");
-        self.salvage
-            .copy(&mut out, Name::CSeq, self.salvage.line(Id::CSeq)?, "");
+            .copy(&mut out, Name::CSeq, self.salvage.line(NameId::CSeq)?, "");
         let server: String = server.chars().filter(|c| !c.is_control()).collect();
         let agent: String = server
             .chars()
@@ -195,17 +199,17 @@ impl ParseError {
 
     /// The first Call-ID as received. For records.
     pub fn call_id(&self) -> Option<String> {
-        self.salvage.value(Id::CallId)
+        self.salvage.value(NameId::CallId)
     }
 
     /// The first From as received. For records.
     pub fn from(&self) -> Option<String> {
-        self.salvage.value(Id::From)
+        self.salvage.value(NameId::From)
     }
 
     /// The first To as received. For records.
     pub fn to(&self) -> Option<String> {
-        self.salvage.value(Id::To)
+        self.salvage.value(NameId::To)
     }
 }
 
@@ -252,16 +256,16 @@ impl Salvage {
             .map(|_| method)
     }
 
-    fn lines(&self, id: Id) -> impl Iterator<Item = Line> {
+    fn lines(&self, id: NameId) -> impl Iterator<Item = Line> {
         let id = id as u8;
         self.lines.iter().copied().filter(move |line| line.id == id)
     }
 
-    fn line(&self, id: Id) -> Option<Line> {
+    fn line(&self, id: NameId) -> Option<Line> {
         self.lines(id).next()
     }
 
-    fn value(&self, id: Id) -> Option<String> {
+    fn value(&self, id: NameId) -> Option<String> {
         self.line(id)
             .map(|line| value_of(&self.bytes, line).into_owned())
     }
@@ -285,7 +289,7 @@ impl Salvage {
             return String::new();
         }
         let mut hash = DefaultHasher::new();
-        for id in [Id::Via, Id::From, Id::CallId, Id::CSeq] {
+        for id in [NameId::Via, NameId::From, NameId::CallId, NameId::CSeq] {
             self.value(id).hash(&mut hash);
         }
         format!(";tag={:016x}", hash.finish())

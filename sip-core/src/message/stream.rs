@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::Limits;
 use super::index::{self, Index};
 use super::parse_error::{ParseError, ParseErrorKind, Salvage};
-use crate::name::Id;
+use crate::name::NameId;
 
 /// What came out of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Framer {
         let mut lengths = index
             .lines
             .iter()
-            .filter(|line| line.id == Id::ContentLength as u8);
+            .filter(|line| line.id == NameId::ContentLength as u8);
         let length = match (lengths.next(), lengths.next()) {
             (Some(line), None) => {
                 index::content_length(&self.buffer, *line).map_err(ParseErrorKind::Header)

@@ -77,7 +77,7 @@ impl fmt::Display for Challenge {
             out.plain("stale", &"true")?;
         }
         if let Some(algorithm) = &self.algorithm {
-            out.plain("algorithm", algorithm)?;
+            out.token("algorithm", algorithm.as_str())?;
         }
         if !self.qop.is_empty() {
             let all: Vec<&str> = self.qop.iter().map(Qop::as_str).collect();

@@ -77,7 +77,7 @@ impl fmt::Display for Credentials {
         out.quoted("uri", &self.uri)?;
         out.quoted("response", &self.response)?;
         if let Some(algorithm) = &self.algorithm {
-            out.plain("algorithm", algorithm)?;
+            out.token("algorithm", algorithm.as_str())?;
         }
         if let Some(cnonce) = &self.cnonce {
             out.quoted("cnonce", cnonce)?;
@@ -86,7 +86,7 @@ impl fmt::Display for Credentials {
             out.quoted("opaque", opaque)?;
         }
         if let Some(qop) = &self.qop {
-            out.plain("qop", qop)?;
+            out.token("qop", qop.as_str())?;
         }
         match self.nc {
             Some(nc) => out.plain("nc", &format_args!("{nc:08x}")),
@@ -148,7 +148,7 @@ impl fmt::Display for AuthenticationInfo {
             out.quoted("nextnonce", nextnonce)?;
         }
         if let Some(qop) = &self.qop {
-            out.plain("qop", qop)?;
+            out.token("qop", qop.as_str())?;
         }
         if let Some(rspauth) = &self.rspauth {
             out.quoted("rspauth", rspauth)?;
