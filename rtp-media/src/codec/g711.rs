@@ -75,7 +75,8 @@ const fn table(alaw: bool) -> [i16; 256] {
 
 const fn ulaw_expand(byte: u8) -> i16 {
     let code = !byte & 0x7f;
-    let magnitude = ((((code & 0x0f) as i16) << 1) + 33 << (code >> 4)) - 33 << 2;
+    let biased = ((((code & 0x0f) as i16) << 1) + 33) << (code >> 4);
+    let magnitude = (biased - 33) << 2;
     if byte & 0x80 == 0 {
         -magnitude
     } else {

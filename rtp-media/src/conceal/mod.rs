@@ -149,7 +149,7 @@ impl Loss {
         self.tail.clear();
         self.tail_used = 0;
         for _ in 0..quarter {
-            let sample = self.from_cycle();
+            let sample = self.cycle_on();
             self.tail.push(sample);
         }
         self.position += self.cycle.len() - quarter;
@@ -158,7 +158,7 @@ impl Loss {
         self.fill_cycle();
     }
 
-    fn from_cycle(&mut self) -> f32 {
+    fn cycle_on(&mut self) -> f32 {
         let sample = self.cycle.get(self.position).copied().unwrap_or(0.0);
         self.position += 1;
         if self.position >= self.cycle.len() {
@@ -176,7 +176,7 @@ impl Loss {
         if self.length > self.periods * 10 * per_ms && self.periods < 3 {
             self.add_period();
         }
-        let mut sample = self.from_cycle();
+        let mut sample = self.cycle_on();
         if let Some(dying) = self.tail.get(self.tail_used) {
             let weight = (self.tail_used as f32 + 1.0) / (self.tail.len() as f32 + 1.0);
             sample = sample * weight + dying * (1.0 - weight);

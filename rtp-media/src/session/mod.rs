@@ -416,6 +416,3 @@ const MAX_PAYLOAD: usize = 1280;
 /// Events that may wait to be polled: frames stop being added far earlier than the rest.
 const MAX_FRAMES: usize = 64;
 const MAX_EVENTS: usize = 1024;
-
-#[cfg(test)]
-mod tests;

@@ -159,7 +159,7 @@ impl Reports {
                 .wrapping_sub(block.last_sr)
                 .wrapping_sub(block.delay_since_last_sr);
             if delay < MAX_RTT {
-                self.heard.rtt = Some(Duration::from_micros(u64::from(delay) * 1_000_000 >> 16));
+                self.heard.rtt = Some(Duration::from_micros((u64::from(delay) * 1_000_000) >> 16));
             }
         }
     }
