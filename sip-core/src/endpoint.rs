@@ -202,3 +202,6 @@ enum Pending {
     // The 100 to an INVITE, unless it has been answered by the time it is polled.
     Trying(ServerTx),
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,17 @@
 //! Time is a variable here, so thirty-two seconds of timers take microseconds.
 
 mod entropy;
+mod link;
+mod pair;
+mod rules;
 
 use std::sync::LazyLock;
 use std::time::Instant;
 
 pub use entropy::{Random, SeededEntropy};
+pub use link::Link;
+pub use pair::{Application, Node, Pair, Sent, Side};
+pub use rules::WireRules;
 
 /// The instant at which simulations begin.
 ///
