@@ -1,6 +1,12 @@
 //! G.711 against the test sequences of the ITU-T software tool library (STL, `src/g711`).
 //! They stay outside of this repository; `SMARTALEX_VECTORS` says where.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may panic and says what it skips"
+)]
+
 use std::path::PathBuf;
 
 use rtp_media::codec::g711;

@@ -38,12 +38,16 @@ pub struct Node {
     pub link: Link,
 }
 
+/// A packet on its way: to which node's which port, and from where as that node sees it.
+type Flight = (usize, Channel, SocketAddr, Vec<u8>);
+
 pub struct World {
     pub start: Instant,
     pub now: Instant,
     pub nodes: [Node; 2],
     random: u64,
-    flying: BTreeMap<(Instant, u64), (usize, Channel, SocketAddr, Vec<u8>)>,
+    /// By the time of arrival, then in the order of sending.
+    flying: BTreeMap<(Instant, u64), Flight>,
     count: u64,
     /// Everything that was sent and heard, folded.
     pub digest: u64,
@@ -229,7 +233,7 @@ pub fn voice(count: usize) -> Vec<i16> {
             let swell = (0.55 + 0.45 * (t * 9.0).sin()) * if t % 3.0 < 2.2 { 1.0 } else { 0.005 };
             let phase = t * 130.0 + (t * 2.0).sin();
             let sum: f64 = (1..7)
-                .map(|k| (phase * f64::from(k) * 6.283).sin() / f64::from(k))
+                .map(|k| (phase * f64::from(k) * std::f64::consts::TAU).sin() / f64::from(k))
                 .sum();
             (sum * swell * 5000.0) as i16
         })
