@@ -42,24 +42,35 @@ pub async fn run(program: &Path, arguments: &[String], text: &str) -> Result<Aud
         let _ = stdin.write_all(line.as_bytes()).await;
         let _ = stdin.shutdown().await;
     };
-    let mut output = Vec::new();
-    let mut audio_pipe = stdout.take(MAX_WAV as u64 + 1);
-    let read = audio_pipe.read_to_end(&mut output);
-    let mut complaint = Vec::new();
+    let read = async {
+        let mut output = Vec::new();
+        stdout
+            .take(MAX_WAV as u64 + 1)
+            .read_to_end(&mut output)
+            .await
+            .map_err(|error| failed(format!("its output cannot be read: {error}")))?;
+        // Not waited for: it may write for ever. That nobody waits kills it.
+        if output.len() > MAX_WAV {
+            return Err(VoiceError::TooLong { limit: MAX_WAV });
+        }
+        Ok(output)
+    };
     let listen = async {
         let mut stderr = stderr;
+        let mut complaint = Vec::new();
         let _ = (&mut stderr)
             .take(MAX_COMPLAINT)
             .read_to_end(&mut complaint)
             .await;
         // A talkative program must not block on a full pipe.
         let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+        Ok(complaint)
     };
-    let ((), read, ()) = tokio::join!(write, read, listen);
-    read.map_err(|error| failed(format!("its output cannot be read: {error}")))?;
-    if output.len() > MAX_WAV {
-        return Err(VoiceError::TooLong { limit: MAX_WAV });
-    }
+    let write = async {
+        write.await;
+        Ok(())
+    };
+    let ((), output, complaint) = tokio::try_join!(write, read, listen)?;
     let status = child
         .wait()
         .await
