@@ -128,9 +128,11 @@ impl Dialog {
         (self.call_id(), self.local_tag(), self.remote_tag())
     }
 
-    /// True while REFER subscriptions keep the dialog alive (RFC 5057).
+    /// True while something keeps the dialog although its call is over: REFER subscriptions
+    /// (RFC 5057), or a re-INVITE of ours whose answer, should it be a 2xx, needs an ACK.
     pub(crate) fn has_usages(&self) -> bool {
-        !self.refers_sent.is_empty() || !self.refers_taken.is_empty()
+        let refers = !self.refers_sent.is_empty() || !self.refers_taken.is_empty();
+        refers || self.our_offer.is_some()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod header;
 pub mod message;
 pub mod method;
 pub mod name;
+pub mod registrar;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
