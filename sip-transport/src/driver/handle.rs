@@ -1,6 +1,7 @@
 //! How the rest of the program reaches a running driver: closures that run on its task.
 //! A `Running` is its owner: dropped or shut down, the driver ends and its sockets are closed.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,6 @@ use crate::guard::SharedGuard;
 pub(super) type Job<H> = Box<dyn FnOnce(&mut Endpoint, &mut H, Instant) + Send>;
 
 /// A running driver. Dropping it shuts the driver down in the background.
-#[derive(Debug)]
 pub struct Running<H> {
     handle: Handle<H>,
     stop: Option<oneshot::Sender<()>>,
@@ -56,7 +56,6 @@ impl<H> Running<H> {
 }
 
 /// Reaches a running driver from anywhere. Cheap to clone; outlives the driver without harm.
-#[derive(Debug)]
 pub struct Handle<H> {
     commands: mpsc::Sender<Job<H>>,
     counters: Arc<Counters>,
@@ -144,6 +143,20 @@ impl<H> Handle<H> {
     /// Waits until the driver has ended.
     pub async fn closed(&self) {
         self.commands.closed().await;
+    }
+}
+
+impl<H> fmt::Debug for Running<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Running");
+        f.field("local", &self.handle.local).finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Debug for Handle<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Handle");
+        f.field("local", &self.local).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::{pending, poll_fn};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sip_core::Status;
 use sip_core::endpoint::{Endpoint, Event, Flow, Input, Output, Transport};
 use sip_core::message::ParseError;
 use tokio::sync::{mpsc, oneshot};
@@ -226,12 +227,8 @@ impl<H: Handler> Task<H> {
 
     /// A source whose messages do not parse has less budget for the next.
     fn charge(&self, now: Instant, event: &Event) {
-        if let Event::Refused {
-            flow,
-            status: None,
-            method: None,
-            ..
-        } = event
+        if let Event::Refused { flow, status, .. } = event
+            && matches!(*status, None | Some(Status::BAD_REQUEST))
         {
             self.shared.guard.charge_garbage(now, flow.remote.ip());
         }
