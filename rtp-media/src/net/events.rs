@@ -223,3 +223,131 @@ impl Queue {
 const MAX_HEARD: usize = 10;
 /// Events that are not audio: far more than a person can key or an agent can mark unheard.
 const MAX_OTHER: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    fn queue() -> (Arc<Queue>, LegEvents) {
+        let queue = Arc::new(Queue::default());
+        (Arc::clone(&queue), LegEvents::new(queue))
+    }
+
+    fn heard(timestamp: u32) -> LegEvent {
+        LegEvent::Heard(Frame {
+            timestamp,
+            ..Frame::default()
+        })
+    }
+
+    fn digit(digit: char) -> LegEvent {
+        LegEvent::Digit {
+            digit,
+            duration_ms: 100,
+        }
+    }
+
+    fn push(queue: &Queue, events: impl IntoIterator<Item = LegEvent>) {
+        queue.push(events.into_iter(), None);
+    }
+
+    fn drain(events: &mut LegEvents) -> Vec<LegEvent> {
+        std::iter::from_fn(|| events.try_recv()).collect()
+    }
+
+    #[test]
+    fn of_audio_the_last_200_ms_are_kept_and_the_rest_is_counted() {
+        let (queue, mut events) = queue();
+        push(&queue, [digit('1')]);
+        push(&queue, (0..25).map(heard));
+        push(&queue, [digit('2')]);
+        push(&queue, [heard(25)]);
+        let mut expected = vec![digit('1')];
+        expected.extend((16..25).map(heard));
+        expected.extend([digit('2'), heard(25)]);
+        assert_eq!(drain(&mut events), expected);
+        assert_eq!(queue.stats().dropped_frames, 16);
+    }
+
+    #[test]
+    fn what_is_not_audio_is_kept_up_to_a_bound() {
+        let (queue, mut events) = queue();
+        push(&queue, (0..MAX_OTHER as u64 + 5).map(LegEvent::MarkReached));
+        push(&queue, [heard(1)]);
+        queue.close();
+        let drained = drain(&mut events);
+        assert_eq!(drained.len(), MAX_OTHER + 2);
+        assert_eq!(drained[MAX_OTHER], heard(1), "audio has its own bound");
+        assert!(matches!(drained.last(), Some(LegEvent::Closed(_))));
+    }
+
+    #[test]
+    fn the_last_word_is_closed_with_the_counts() {
+        let (queue, mut events) = queue();
+        let stats = Stats {
+            packets_in: 7,
+            ..Stats::default()
+        };
+        queue.push((0..11).map(heard), Some(stats));
+        queue.close();
+        push(&queue, [digit('9')]);
+        queue.close();
+        let mut last = None;
+        while let Some(event) = events.try_recv() {
+            last = Some(event);
+        }
+        let Some(LegEvent::Closed(stats)) = last else {
+            panic!("{last:?}");
+        };
+        assert_eq!((stats.packets_in, stats.dropped_frames), (7, 1));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(events.poll_recv(&mut context), Poll::Ready(None));
+    }
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_for_each_wait() {
+        let (queue, mut events) = queue();
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut context = Context::from_waker(&waker);
+        assert_eq!(events.poll_recv(&mut context), Poll::Pending);
+        push(&queue, []);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 0, "nothing happened");
+        push(&queue, [digit('1')]);
+        push(&queue, [digit('2')]);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            events.poll_recv(&mut context),
+            Poll::Ready(Some(digit('1')))
+        );
+        assert_eq!(
+            events.poll_recv(&mut context),
+            Poll::Ready(Some(digit('2')))
+        );
+        assert_eq!(events.poll_recv(&mut context), Poll::Pending);
+        queue.close();
+        assert_eq!(bell.0.load(Ordering::Relaxed), 2, "the end wakes too");
+    }
+
+    #[test]
+    fn without_a_listener_nothing_piles_up() {
+        let (queue, events) = queue();
+        push(&queue, [digit('1')]);
+        drop(events);
+        push(&queue, (0..100).map(heard));
+        queue.close();
+        assert!(queue.lock().events.is_empty());
+    }
+}

@@ -78,10 +78,15 @@ impl Leg {
             return Err(SayError::Full { queued });
         }
         self.shared.said.fetch_add(nanos(length), Ordering::Relaxed);
-        if !self.order(Command::Say(frame)) {
-            return Err(SayError::Closed);
-        }
-        Ok(())
+        // In pieces, so that the shard can take a long one bit by bit.
+        let piece = (frame.rate / 5) as usize;
+        let sent = if frame.samples.len() <= piece {
+            self.order(Command::Say(frame))
+        } else {
+            let mut pieces = frame.samples.chunks(piece);
+            pieces.all(|piece| self.order(Command::Say(Frame::new(piece.to_vec(), frame.rate))))
+        };
+        if sent { Ok(()) } else { Err(SayError::Closed) }
     }
 
     /// How much audio waits to be sent, as of the last tick.

@@ -1,5 +1,6 @@
 //! The node's media plane: starts the shards, opens legs, and takes everything down in order.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use super::config::MediaConfig;
 use super::error::{MediaError, OpenError};
 use super::events::{LegEvents, Queue};
 use super::leg::{Leg, Shared};
-use super::ports::{Ports, Refused};
+use super::ports::Ports;
 use super::shard::{self, Key, Lease, NewLeg, Order, ShardHandle, Sockets};
 
 /// The media plane. Clones share it; it stops when the last clone is dropped.
@@ -71,22 +72,7 @@ impl Media {
         let shard = self.least_loaded().ok_or(OpenError::Stopped)?;
         let entropy = random().map_err(OpenError::Random)?;
 
-        let opened = self
-            .plane
-            .ports()
-            .open(Instant::now(), |port| Sockets::bind(bind, port));
-        let (port, sockets) = opened.map_err(|refused| match refused {
-            Refused::Exhausted {
-                in_use,
-                quarantined,
-            } => OpenError::Exhausted {
-                range: config.ports.clone(),
-                in_use,
-                quarantined,
-            },
-            Refused::Io { port, source } => OpenError::Socket { port, source },
-        })?;
-
+        let (port, sockets) = self.plane.bind(bind)?;
         let key = Key(self.plane.next_key.fetch_add(1, Ordering::Relaxed));
         let queue = Arc::new(Queue::default());
         let shared = Arc::new(Shared {
@@ -104,7 +90,6 @@ impl Media {
                 shared: Arc::clone(&shared),
             },
             entropy,
-            playout_limit: config.playout_limit,
         }));
         if shard.orders.send(order).is_err() {
             return Err(OpenError::Stopped);
@@ -168,6 +153,32 @@ impl Plane {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Binds the next free pair, leaving out those that the system has given to others.
+    fn bind(&self, ip: IpAddr) -> Result<(u16, Sockets), OpenError> {
+        let (_, _, pairs) = self.ports().counts(Instant::now());
+        for _ in 0..pairs {
+            // Bound without the lock: shards need it to give ports back.
+            let Some(port) = self.ports().take(Instant::now()) else {
+                break;
+            };
+            match Sockets::bind(ip, port) {
+                Ok(sockets) => return Ok((port, sockets)),
+                Err(source) => {
+                    self.ports().give_back(port);
+                    if !is_taken(&source) {
+                        return Err(OpenError::Socket { port, source });
+                    }
+                }
+            }
+        }
+        let (in_use, quarantined, _) = self.ports().counts(Instant::now());
+        Err(OpenError::Exhausted {
+            range: self.config.ports.clone(),
+            in_use,
+            quarantined,
+        })
+    }
+
     fn stop(&self) {
         // All are told before any is waited for.
         self.shards.iter().for_each(ShardHandle::stop);
@@ -181,8 +192,16 @@ impl Drop for Plane {
     }
 }
 
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+/// Whether another program has the port, or the system keeps it to itself.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)
 }
