@@ -38,7 +38,10 @@ async fn audio_that_nobody_takes_is_dropped_the_oldest_first_but_no_key_is() {
     }
     assert_eq!(keys, 50);
     assert_eq!(audio, (40..50).collect::<Vec<i16>>());
-    assert!(order.ends_with("akakak"), "what is left keeps its order: {order}");
+    assert!(
+        order.ends_with("akakak"),
+        "what is left keeps its order: {order}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,18 +57,31 @@ async fn an_agent_that_never_listens_is_found_out() {
 async fn a_speaker_waits_when_a_second_is_on_its_way_and_commands_do_not() {
     let (desk, mut server) = desk(CallInfo::default());
     let mut said = 0;
-    while timeout(Duration::from_secs(1), desk.say(frame(1))).await.is_ok() {
+    while timeout(Duration::from_secs(1), desk.say(frame(1)))
+        .await
+        .is_ok()
+    {
         said += 1;
         assert!(said < 1000);
     }
     assert_eq!(said, 50);
-    desk.transcript(Speaker::Agent, "still there").await.unwrap();
-    let request = timeout(Duration::from_secs(1), server.recv_urgent()).await.unwrap();
-    assert!(matches!(request, Some(DeskRequest::Transcript { .. })), "{request:?}");
+    desk.transcript(Speaker::Agent, "still there")
+        .await
+        .unwrap();
+    let request = timeout(Duration::from_secs(1), server.recv_urgent())
+        .await
+        .unwrap();
+    assert!(
+        matches!(request, Some(DeskRequest::Transcript { .. })),
+        "{request:?}"
+    );
     let none = timeout(Duration::from_secs(1), server.recv_urgent()).await;
     assert!(none.is_err(), "speech is left where it is: {none:?}");
     assert!(matches!(server.recv().await, Some(DeskRequest::Say(_))));
-    timeout(Duration::from_secs(1), desk.say(frame(1))).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), desk.say(frame(1)))
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +91,10 @@ async fn a_clear_takes_what_was_not_handed_over_and_tells_its_marks() {
     desk.mark("cut off").await.unwrap();
     desk.clear();
     desk.say(frame(2)).await.unwrap();
-    assert_eq!(desk.next().await, Some(Heard::MarkCleared("cut off".to_owned())));
+    assert_eq!(
+        desk.next().await,
+        Some(Heard::MarkCleared("cut off".to_owned()))
+    );
     assert!(matches!(server.recv().await, Some(DeskRequest::Clear)));
     match server.recv().await {
         Some(DeskRequest::Say(frame)) => assert_eq!(frame.samples[0], 2),
@@ -91,7 +110,10 @@ async fn what_was_asked_before_leaving_is_still_handed_over_in_order() {
     desk.hang_up("done");
     desk.hang_up("a second reason is too late");
     drop(desk);
-    assert!(matches!(server.recv().await, Some(DeskRequest::Transcript { .. })));
+    assert!(matches!(
+        server.recv().await,
+        Some(DeskRequest::Transcript { .. })
+    ));
     match server.recv().await {
         Some(DeskRequest::HangUp(reason)) => assert_eq!(reason, "done"),
         other => panic!("{other:?}"),

@@ -14,7 +14,10 @@ use voice_bridge::speech::Voice;
 use voice_bridge::transcript::Speaker;
 
 fn receptionist(first_message: &str) -> Box<dyn Agent> {
-    embedded(EmbeddedConfig::new(Voice::bundled(), Some(first_message.to_owned())))
+    embedded(EmbeddedConfig::new(
+        Voice::bundled(),
+        Some(first_message.to_owned()),
+    ))
 }
 
 const OFFICE: [(&str, &str); 2] = [("101", "Sales"), ("102", "Support")];
@@ -26,18 +29,31 @@ async fn the_caller_hears_the_menu_and_a_key_transfers() {
     agent.prepare(&call).await.unwrap();
     let line = Line::with(agent, call);
     let happened = line
-        .until("the whole menu", |h| h.transcript.iter().any(|(_, text)| text.contains("star")))
+        .until("the whole menu", |h| {
+            h.transcript.iter().any(|(_, text)| text.contains("star"))
+        })
         .await;
     assert_eq!(happened.voices, ["prompts"]);
     assert!(level(&happened.played) > 500.0, "the caller hears speech");
     assert!(happened.played.len() > 8000 * 5);
-    let said: Vec<&str> = happened.transcript.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(said[..3], ["Welcome.", "For Sales, press 1.", "For Support, press 2."]);
+    let said: Vec<&str> = happened
+        .transcript
+        .iter()
+        .map(|(_, text)| text.as_str())
+        .collect();
+    assert_eq!(
+        said[..3],
+        ["Welcome.", "For Sales, press 1.", "For Support, press 2."]
+    );
 
     line.keys("2");
     let happened = line.until("a transfer", |h| !h.transfers.is_empty()).await;
     assert_eq!(happened.transfers, ["102"]);
-    assert!(happened.transcript.contains(&(Speaker::Caller, "keyed 2".to_owned())));
+    assert!(
+        happened
+            .transcript
+            .contains(&(Speaker::Caller, "keyed 2".to_owned()))
+    );
     assert_eq!(happened.clears, 1, "the key stopped the speech");
     line.end(CallEnd::Transferred).await.unwrap();
 }
@@ -53,17 +69,25 @@ async fn a_busy_extension_is_told_and_the_next_transfer_works() {
         step: failed(),
     }));
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(!line.happened().transcript.iter().any(|(_, text)| text.contains("another call")));
+    assert!(
+        !line
+            .happened()
+            .transcript
+            .iter()
+            .any(|(_, text)| text.contains("another call"))
+    );
     line.tell(Heard::Transfer(TransferNews {
         id: TransferId::new("transfer to 101"),
         step: failed(),
     }));
     line.until("the cause", |h| {
-        h.transcript.contains(&(Speaker::Agent, "Sales is on another call.".to_owned()))
+        h.transcript
+            .contains(&(Speaker::Agent, "Sales is on another call.".to_owned()))
     })
     .await;
     line.keys("102");
-    line.until("the second transfer", |h| h.transfers == ["101", "102"]).await;
+    line.until("the second transfer", |h| h.transfers == ["101", "102"])
+        .await;
     line.end(CallEnd::Transferred).await.unwrap();
 }
 
@@ -77,7 +101,9 @@ fn failed() -> TransferStep {
 
 /// 20 ms of a caller's voice, or of a quiet line.
 fn sound(amplitude: i16) -> Heard {
-    let samples = (0..160).map(|n| if n % 16 < 8 { amplitude } else { -amplitude }).collect();
+    let samples = (0..160)
+        .map(|n| if n % 16 < 8 { amplitude } else { -amplitude })
+        .collect();
     Heard::Audio(Frame::new(samples, 8000))
 }
 
@@ -109,14 +135,19 @@ async fn the_fallback_asks_for_a_number_to_call_back() {
     assert_eq!(agent.name(), "fallback");
     let line = Line::with(agent, call(&OFFICE));
     line.until("the sentence", |h| {
-        h.transcript
-            .contains(&(Speaker::Agent, "I can't reach our team right now.".to_owned()))
+        h.transcript.contains(&(
+            Speaker::Agent,
+            "I can't reach our team right now.".to_owned(),
+        ))
     })
     .await;
     tokio::time::sleep(Duration::from_secs(8)).await;
     line.keys("5551234#");
     let happened = line.until("the end", |h| h.hung_up.is_some()).await;
-    assert_eq!(happened.messages[0].text.as_deref(), Some("number keyed: 5551234"));
+    assert_eq!(
+        happened.messages[0].text.as_deref(),
+        Some("number keyed: 5551234")
+    );
     line.end(CallEnd::HungUp).await.unwrap();
 }
 

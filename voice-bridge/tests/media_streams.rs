@@ -93,7 +93,9 @@ async fn connection(
             asked = Some(request.clone());
             Ok::<Response, ErrorResponse>(response)
         };
-        let socket = tokio_tungstenite::accept_hdr_async(stream, look).await.unwrap();
+        let socket = tokio_tungstenite::accept_hdr_async(stream, look)
+            .await
+            .unwrap();
         (socket, asked.unwrap())
     };
     let (prepared, (socket, request)) = tokio::join!(agent.prepare(&call), accepting);
@@ -149,7 +151,10 @@ async fn a_stream_opens_with_connected_and_start_and_ends_with_stop() {
     let stop = server.until("stop").await;
     assert_eq!(stop["stop"]["callSid"], "call_01TEST");
     assert_eq!(stop["stop"]["reason"], "caller_left");
-    assert!(matches!(server.socket.next().await, Some(Ok(Message::Close(_)))));
+    assert!(matches!(
+        server.socket.next().await,
+        Some(Ok(Message::Close(_)))
+    ));
     while server.socket.next().await.is_some() {}
     ended.await.unwrap().unwrap();
 }
@@ -172,8 +177,14 @@ async fn the_caller_is_heard_and_keys_come_through() {
         assert!((1000 * n - heard).abs() < 100, "{n}: {heard}");
     }
     let hash = server.until("dtmf").await;
-    assert_eq!(hash["dtmf"], json!({"track": "inbound_track", "digit": "#"}));
-    assert_eq!(hash["sequenceNumber"], "8", "counted over all messages but connected");
+    assert_eq!(
+        hash["dtmf"],
+        json!({"track": "inbound_track", "digit": "#"})
+    );
+    assert_eq!(
+        hash["sequenceNumber"], "8",
+        "counted over all messages but connected"
+    );
     server.socket.close(None).await.unwrap();
     line.agent.await.unwrap().unwrap();
 }
@@ -193,7 +204,9 @@ async fn what_the_agent_says_is_played_and_its_mark_comes_after_it() {
     let began = Instant::now();
     // An odd length: no multiple of a frame.
     server.send(speech(0.5137)).await;
-    server.send(json!({"event": "mark", "streamSid": "x", "mark": {"name": "said"}})).await;
+    server
+        .send(json!({"event": "mark", "streamSid": "x", "mark": {"name": "said"}}))
+        .await;
     let mark = server.until("mark").await;
     assert_eq!(mark["mark"], json!({"name": "said"}));
     let took = began.elapsed().as_secs_f32();
@@ -208,7 +221,9 @@ async fn what_the_agent_says_is_played_and_its_mark_comes_after_it() {
 async fn clear_stops_the_speech_and_gives_the_marks_back() {
     let (line, mut server) = conversation(started).await;
     server.send(speech(30.0)).await;
-    server.send(json!({"event": "mark", "mark": {"name": "never"}})).await;
+    server
+        .send(json!({"event": "mark", "mark": {"name": "never"}}))
+        .await;
     line.until("speech", |h| h.played.len() > 800).await;
     server.send(json!({"event": "clear"})).await;
     let mark = server.until("mark").await;
@@ -227,7 +242,9 @@ async fn an_agent_far_ahead_of_real_time_loses_nothing_and_can_still_clear() {
     }
     server.send(json!({"event": "clear"})).await;
     server.send(speech(0.2)).await;
-    server.send(json!({"event": "mark", "mark": {"name": "after"}})).await;
+    server
+        .send(json!({"event": "mark", "mark": {"name": "after"}}))
+        .await;
     let mark = server.until("mark").await;
     assert_eq!(mark["mark"]["name"], "after");
     assert!(sent.elapsed() < Duration::from_secs(5));
@@ -238,7 +255,9 @@ async fn an_agent_far_ahead_of_real_time_loses_nothing_and_can_still_clear() {
 #[tokio::test]
 async fn a_transfer_is_told_from_its_start_to_its_failure_and_to_the_next() {
     let (line, mut server) = conversation(started).await;
-    server.send(json!({"event": "transfer", "target": "Sales"})).await;
+    server
+        .send(json!({"event": "transfer", "target": "Sales"}))
+        .await;
     let id = "transfer to Sales";
     let message = server.until("transfer").await;
     let expected = json!({"id": id, "target": "Sales", "state": "started"});
@@ -249,7 +268,10 @@ async fn a_transfer_is_told_from_its_start_to_its_failure_and_to_the_next() {
     };
     news(TransferStep::Progress(180));
     let message = server.until("transfer").await;
-    assert_eq!(message["transfer"], json!({"id": id, "state": "progress", "sipCode": 180}));
+    assert_eq!(
+        message["transfer"],
+        json!({"id": id, "state": "progress", "sipCode": 180})
+    );
     news(TransferStep::Failed {
         failure: TransferFailure::Busy,
         code: Some(486),
@@ -276,7 +298,9 @@ async fn an_unknown_target_comes_back_with_the_nearest() {
         })
     })
     .await;
-    server.send(json!({"event": "transfer", "target": "Sails"})).await;
+    server
+        .send(json!({"event": "transfer", "target": "Sails"}))
+        .await;
     let message = server.until("transfer").await;
     assert_eq!(
         message["transfer"],
@@ -292,15 +316,26 @@ async fn an_unknown_target_comes_back_with_the_nearest() {
 #[tokio::test]
 async fn the_record_gets_what_the_agent_says_of_the_call() {
     let (line, mut server) = conversation(started).await;
-    server.send(json!({"event": "transcript", "speaker": "caller", "text": "Hi there"})).await;
     server
-        .send(json!({"event": "tool", "name": "book", "arguments": {"at": "10:00"}, "result": true}))
+        .send(json!({"event": "transcript", "speaker": "caller", "text": "Hi there"}))
         .await;
-    server.send(json!({"event": "message", "text": "call me", "duration_ms": 4000})).await;
+    server
+        .send(
+            json!({"event": "tool", "name": "book", "arguments": {"at": "10:00"}, "result": true}),
+        )
+        .await;
+    server
+        .send(json!({"event": "message", "text": "call me", "duration_ms": 4000}))
+        .await;
     server.send(json!({"event": "dtmf", "digits": "12#"})).await;
-    server.send(json!({"event": "hangup", "reason": "all done"})).await;
+    server
+        .send(json!({"event": "hangup", "reason": "all done"}))
+        .await;
     let happened = line.until("hang-up", |h| h.hung_up.is_some()).await;
-    assert_eq!(happened.transcript, [(Speaker::Caller, "Hi there".to_owned())]);
+    assert_eq!(
+        happened.transcript,
+        [(Speaker::Caller, "Hi there".to_owned())]
+    );
     assert_eq!(happened.tools[0].name, "book");
     assert_eq!(happened.tools[0].arguments, json!({"at": "10:00"}));
     assert_eq!(happened.messages[0].text.as_deref(), Some("call me"));
@@ -318,7 +353,10 @@ async fn the_agent_is_told_before_the_call_is_ended() {
         message: Some("Goodbye.".to_owned()),
     });
     let message = server.until("closing").await;
-    assert_eq!(message["closing"], json!({"why": "max_duration", "message": "Goodbye."}));
+    assert_eq!(
+        message["closing"],
+        json!({"why": "max_duration", "message": "Goodbye."})
+    );
     line.end(CallEnd::HungUp).await.unwrap();
 }
 
@@ -326,17 +364,25 @@ async fn the_agent_is_told_before_the_call_is_ended() {
 async fn mistakes_are_pointed_out_and_too_many_end_the_conversation() {
     let (line, mut server) = conversation(started).await;
     server.send(json!({"event": "weather", "sun": true})).await;
-    server.send(json!({"event": "media", "media": {"payload": "not base64!"}})).await;
+    server
+        .send(json!({"event": "media", "media": {"payload": "not base64!"}}))
+        .await;
     let error = server.until("error").await;
     let text = error["error"]["message"].as_str().unwrap();
     assert!(text.starts_with("media.payload: "), "{text}");
     server.send(json!({"event": "dtmf", "digits": "12x"})).await;
     server.until("error").await;
-    server.send(json!({"event": "mark", "mark": {"name": "m".repeat(300)}})).await;
+    server
+        .send(json!({"event": "mark", "mark": {"name": "m".repeat(300)}}))
+        .await;
     server.until("error").await;
-    server.send(json!({"event": "transcript", "speaker": "god", "text": "let there"})).await;
+    server
+        .send(json!({"event": "transcript", "speaker": "god", "text": "let there"}))
+        .await;
     server.until("error").await;
-    server.send(json!({"event": "tool", "name": "t".repeat(70_000)})).await;
+    server
+        .send(json!({"event": "tool", "name": "t".repeat(70_000)}))
+        .await;
     server.until("error").await;
     for _ in 0..20 {
         let _ = server.socket.send(Message::text("{nonsense")).await;
@@ -388,7 +434,9 @@ async fn an_agent_that_leaves_in_good_order_is_heard_to_the_end() {
 #[tokio::test]
 async fn an_agent_that_leaves_during_its_transfer_does_not_undo_it() {
     let (line, mut server) = conversation(started).await;
-    server.send(json!({"event": "transfer", "target": "101"})).await;
+    server
+        .send(json!({"event": "transfer", "target": "101"}))
+        .await;
     server.socket.close(None).await.unwrap();
     line.until("the transfer", |h| h.transfers == ["101"]).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -417,12 +465,18 @@ async fn a_server_that_is_not_there_or_says_no_is_named() {
     let mut hanging = media_streams(MediaStreamsConfig::new(&url));
     let error = hanging.prepare(&call).await.unwrap_err();
     assert!(matches!(error, AgentError::Timeout { .. }), "{error}");
-    assert_eq!(error.to_string(), "agent did not accept our connection within 5 s");
+    assert_eq!(
+        error.to_string(),
+        "agent did not accept our connection within 5 s"
+    );
     drop(listener);
 
     let mut gone = media_streams(MediaStreamsConfig::new(&url));
     let error = gone.prepare(&call).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("agent at ws://{address} could not be reached")), "{error}");
+    assert!(
+        error.starts_with(&format!("agent at ws://{address} could not be reached")),
+        "{error}"
+    );
     assert!(!error.contains("secret"), "{error}");
 }
 
@@ -447,7 +501,13 @@ async fn a_handshake_that_is_refused_is_told_with_its_status() {
 
 #[test]
 fn an_address_that_cannot_work_is_refused_before_any_call() {
-    for url in ["http://agent.example/", "agent.example", "ws://", "ws:// space/", ""] {
+    for url in [
+        "http://agent.example/",
+        "agent.example",
+        "ws://",
+        "ws:// space/",
+        "",
+    ] {
         let error = MediaStreamsConfig::new(url).check().unwrap_err();
         assert_eq!(error.label(), "address", "{url}: {error}");
         assert_eq!(error.blame(), "configuration");
@@ -456,7 +516,10 @@ fn an_address_that_cannot_work_is_refused_before_any_call() {
     config.check().unwrap();
     config.headers = vec![("x-key".to_owned(), "secret\r\n".to_owned())];
     let error = config.check().unwrap_err().to_string();
-    assert!(error.contains("x-key") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("x-key") && !error.contains("secret"),
+        "{error}"
+    );
     assert!(!format!("{config:?}").contains("secret"));
 }
 
@@ -478,7 +541,9 @@ async fn wss_checks_the_certificate_and_then_speaks() {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             // The first client does not trust us and goes away.
-            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let Ok(stream) = acceptor.accept(stream).await else {
+                continue;
+            };
             let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
             return socket.next().await.unwrap().unwrap();
         }
@@ -500,7 +565,10 @@ async fn wss_checks_the_certificate_and_then_speaks() {
     let mut agent: Box<dyn Agent> = media_streams(config);
     agent.prepare(&call).await.unwrap();
     let line = Line::with(agent, call);
-    let first = tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
+    let first = tokio::time::timeout(Duration::from_secs(5), server)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(first.to_text().unwrap().contains("connected"));
     drop(line);
 }

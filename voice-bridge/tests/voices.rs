@@ -44,7 +44,11 @@ fn tone() -> Vec<u8> {
 }
 
 fn is_the_tone(speech: &Speech) {
-    assert!(speech.samples.len().abs_diff(8000) < 10, "{}", speech.samples.len());
+    assert!(
+        speech.samples.len().abs_diff(8000) < 10,
+        "{}",
+        speech.samples.len()
+    );
     assert!(share_at(&speech.samples, 1000.0) > 0.9);
 }
 
@@ -62,7 +66,10 @@ impl Scratch {
     fn new(name: &str, content: &[u8]) -> Scratch {
         let name = format!("voice-bridge-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::File::create(&path).unwrap().write_all(content).unwrap();
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(content)
+            .unwrap();
         Scratch(path)
     }
 
@@ -104,7 +111,10 @@ async fn espeak_ng_speaks_at_telephone_rate() {
     // Once spoken it is remembered: the second time costs no process.
     let began = Instant::now();
     for _ in 0..1000 {
-        assert!(Arc::ptr_eq(&voice.speak("Hello.").await.samples, &short.samples));
+        assert!(Arc::ptr_eq(
+            &voice.speak("Hello.").await.samples,
+            &short.samples
+        ));
     }
     assert!(began.elapsed() < Duration::from_secs(1));
 }
@@ -112,7 +122,11 @@ async fn espeak_ng_speaks_at_telephone_rate() {
 #[tokio::test]
 async fn without_settings_there_is_always_a_voice() {
     let voice = Voice::automatic();
-    assert!(["espeak-ng", "prompts"].contains(&voice.name()), "{}", voice.name());
+    assert!(
+        ["espeak-ng", "prompts"].contains(&voice.name()),
+        "{}",
+        voice.name()
+    );
     let bundled = Voice::bundled();
     for text in ["For extension 101, press 1.", "Grüße aus Köln", "", "…"] {
         let speech = bundled.speak(text).await;
@@ -139,7 +153,11 @@ async fn a_command_gets_the_text_as_one_line_and_its_wav_is_played() {
 async fn fifty_calls_with_the_same_prompt_render_it_once() {
     let wav = Scratch::new("once.wav", &tone());
     let runs = Scratch::new("runs", b"");
-    let script = format!("echo run >> {}; cat >/dev/null; cat {}", runs.path(), wav.path());
+    let script = format!(
+        "echo run >> {}; cat >/dev/null; cat {}",
+        runs.path(),
+        wav.path()
+    );
     let voice = Voice::new(&shell(&script)).unwrap();
     let calls: Vec<_> = (0..50)
         .map(|_| {
@@ -162,13 +180,23 @@ async fn a_voice_that_fails_is_replaced_by_the_next() {
     let talks = "cat >/dev/null; echo Error: no such model";
     let endless = "cat /dev/zero";
     let began = Instant::now();
-    for script in [empty, noisy, talks, endless, "exec /nonexistent", "kill -9 $$"] {
+    for script in [
+        empty,
+        noisy,
+        talks,
+        endless,
+        "exec /nonexistent",
+        "kill -9 $$",
+    ] {
         let voice = Voice::new(&shell(script)).unwrap();
         let speech = voice.speak("Thank you for calling.").await;
         assert_eq!(&*speech.voice, "prompts", "{script}");
         assert!(level(&speech.samples) > 300.0, "{script}");
     }
-    assert!(began.elapsed() < Duration::from_secs(8), "none of these is waited for");
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "none of these is waited for"
+    );
     let mut missing = VoiceConfig::default();
     missing.command = vec!["/nonexistent/piper".to_owned()];
     missing.engine = Engine::Tones;
@@ -189,19 +217,31 @@ async fn a_voice_that_hangs_is_killed_in_time_and_then_left_alone() {
         assert_eq!(&*speech.voice, "prompts");
     }
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(6), "three are waited for, not ten: {took:?}");
+    assert!(
+        took < Duration::from_secs(6),
+        "three are waited for, not ten: {took:?}"
+    );
     let pids = std::fs::read_to_string(&pids.0).unwrap();
     assert_eq!(pids.lines().count(), 3);
     // Killed when the waiting ended; the last one may need a moment.
     tokio::time::sleep(Duration::from_millis(500)).await;
     for pid in pids.lines() {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{pid} still runs: {state}");
+        assert!(
+            state.is_empty() || state.contains(") Z "),
+            "{pid} still runs: {state}"
+        );
     }
 }
 
 /// A speech server that answers as told and counts.
-async fn server(answer: Vec<u8>) -> (String, Arc<AtomicUsize>, tokio::sync::mpsc::Receiver<String>) {
+async fn server(
+    answer: Vec<u8>,
+) -> (
+    String,
+    Arc<AtomicUsize>,
+    tokio::sync::mpsc::Receiver<String>,
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
@@ -219,11 +259,17 @@ async fn server(answer: Vec<u8>) -> (String, Arc<AtomicUsize>, tokio::sync::mpsc
                 }
                 request.extend(&more[..n]);
             }
-            let _ = requests.send(String::from_utf8_lossy(&request).into_owned()).await;
+            let _ = requests
+                .send(String::from_utf8_lossy(&request).into_owned())
+                .await;
             let _ = stream.write_all(&answer).await;
         }
     });
-    (format!("http://{address}/speak?key=secret"), count, received)
+    (
+        format!("http://{address}/speak?key=secret"),
+        count,
+        received,
+    )
 }
 
 /// Whether a request has come to its end.
@@ -232,14 +278,18 @@ fn whole(request: &[u8]) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return false;
     };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     length.is_none_or(|length| body.len() >= length.trim().parse().unwrap())
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
-    let mut answer =
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len())
-            .into_bytes();
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     answer.extend(body);
     answer
 }
@@ -253,7 +303,10 @@ async fn a_server_gets_the_text_and_its_wav_is_played() {
     assert_eq!(voice.name(), "http:127.0.0.1");
     is_the_tone(&voice.speak("Guten Tag, Zoë.").await);
     let request = requests.recv().await.unwrap();
-    assert!(request.starts_with("POST /speak?key=secret HTTP/1.1\r\n"), "{request}");
+    assert!(
+        request.starts_with("POST /speak?key=secret HTTP/1.1\r\n"),
+        "{request}"
+    );
     assert!(request.contains("content-type: text/plain; charset=utf-8\r\n"));
     assert!(request.ends_with("\r\n\r\nGuten Tag, Zoë."));
 }
@@ -267,7 +320,10 @@ async fn a_server_that_wants_json_gets_the_text_as_a_json_string() {
     let mut config = VoiceConfig::default();
     config.http = Some(http);
     let shown = format!("{config:?} {:?}", Voice::new(&config).unwrap());
-    assert!(!shown.contains("s3cret") && !shown.contains("key=secret"), "{shown}");
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("key=secret"),
+        "{shown}"
+    );
     let voice = Voice::new(&config).unwrap();
     is_the_tone(&voice.speak(r#"Say "hello" \ please"#).await);
     let request = requests.recv().await.unwrap();
@@ -307,10 +363,18 @@ fn settings_that_cannot_work_are_named() {
     let mut voice = HttpVoice::new("https://speak.example/");
     voice.body = Some("{}".to_owned());
     config.http = Some(voice.clone());
-    assert!(Voice::new(&config).unwrap_err().to_string().contains("{text}"));
+    assert!(
+        Voice::new(&config)
+            .unwrap_err()
+            .to_string()
+            .contains("{text}")
+    );
     voice.body = None;
     voice.headers = BTreeMap::from([("x-key".to_owned(), "secret\n".to_owned())]);
     config.http = Some(voice);
     let error = Voice::new(&config).unwrap_err().to_string();
-    assert!(error.contains("x-key") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("x-key") && !error.contains("secret"),
+        "{error}"
+    );
 }

@@ -169,3 +169,93 @@ fn edits(a: &str, b: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn office() -> Directory {
+        let mut sales = ExtensionEntry::new("101", "Sales");
+        sales.owner = "Sarah Jones".to_owned();
+        sales.aliases = vec!["sarah".to_owned(), "sales team".to_owned()];
+        let mut support = ExtensionEntry::new("102", "Support");
+        support.aliases = vec!["help".to_owned()];
+        let mut second = ExtensionEntry::new("1000", "Help");
+        second.owner = "Ann".to_owned();
+        Directory::new([second, support, sales])
+    }
+
+    fn numbers(entries: &[&ExtensionEntry]) -> Vec<String> {
+        entries.iter().map(|e| e.extension.clone()).collect()
+    }
+
+    #[test]
+    fn entries_stand_in_the_order_of_their_numbers() {
+        let directory = Directory::new(
+            ["1000", "front", "20", "101", "020"].map(|n| ExtensionEntry::new(n, "x")),
+        );
+        let order: Vec<_> = directory
+            .entries()
+            .iter()
+            .map(|e| e.extension.as_str())
+            .collect();
+        assert_eq!(order, ["020", "20", "101", "1000", "front"]);
+        assert_eq!(directory.nth(3).unwrap().extension, "101");
+        assert!(directory.nth(0).is_none() && directory.nth(6).is_none());
+    }
+
+    #[test]
+    fn a_target_is_found_by_number_name_owner_or_alias() {
+        let directory = office();
+        for target in ["101", "sales", " SALES  team ", "Sarah Jones", "sarah"] {
+            assert_eq!(
+                directory.resolve(target).unwrap().extension,
+                "101",
+                "{target:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_of_two_is_no_answer_but_both_are_offered() {
+        let nearest = numbers(&office().resolve("help").unwrap_err());
+        assert_eq!(nearest, ["102", "1000"]);
+    }
+
+    #[test]
+    fn a_target_nobody_has_brings_the_nearest() {
+        let directory = office();
+        assert_eq!(numbers(&directory.resolve("Sara").unwrap_err()), ["101"]);
+        assert_eq!(numbers(&directory.resolve("Jones").unwrap_err()), ["101"]);
+        assert_eq!(
+            numbers(&directory.resolve("103").unwrap_err()),
+            ["101", "102", "1000"]
+        );
+        assert!(directory.resolve("zzzzzzzz").unwrap_err().is_empty());
+        assert!(directory.resolve("").unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn an_entry_without_a_name_is_called_by_its_number() {
+        assert_eq!(
+            ExtensionEntry::new("109", " ").spoken_name(),
+            "extension 109"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_target_is_answered_and_distance_is_symmetric(
+            target in ".{0,80}", a in "[a-zé ]{0,12}", b in "[a-zé ]{0,12}",
+        ) {
+            let directory = office();
+            if let Err(nearest) = directory.resolve(&target) {
+                prop_assert!(nearest.len() <= NEAREST);
+            }
+            prop_assert_eq!(edits(&a, &b), edits(&b, &a));
+            prop_assert_eq!(edits(&a, &a), 0);
+        }
+    }
+}

@@ -164,3 +164,32 @@ impl TransferFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sip_status_is_read_as_it_means_to_a_customer() {
+        let table = [
+            (486, "busy"),
+            (600, "all_busy"),
+            (480, "offline"),
+            (487, "no_answer"),
+            (603, "declined"),
+            (404, "not_found"),
+            (403, "rejected"),
+            (405, "rejected"),
+            (501, "rejected"),
+            (408, "unreachable"),
+            (503, "unreachable"),
+        ];
+        for (status, label) in table {
+            assert_eq!(
+                TransferFailure::from_status(status).label(),
+                label,
+                "{status}"
+            );
+        }
+    }
+}

@@ -11,6 +11,8 @@ use rtp_media::codec::Codec;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::MediaStreamsConfig;
 use super::connect::Socket;
@@ -30,7 +32,7 @@ const PING: Duration = Duration::from_secs(15);
 /// How long one message to the far end may wait for it to read.
 const WRITE: Duration = Duration::from_secs(10);
 /// How long the farewell may take.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE: Duration = Duration::from_millis(1500);
 /// The mark behind the last words of an agent that has left.
 const LAST_WORDS: &str = "smartalex: last words";
 
@@ -250,7 +252,11 @@ impl Teller {
         };
         let closing = async {
             self.send(Sent::Stop { stop }).await?;
-            self.write(Message::Close(None)).await?;
+            let frame = CloseFrame {
+                code: CloseCode::Normal,
+                reason: "the call is over".into(),
+            };
+            self.write(Message::Close(Some(frame))).await?;
             while let Some(Ok(_)) = stream.next().await {}
             Ok::<(), AgentError>(())
         };
