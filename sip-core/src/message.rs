@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::header::{CSeq, Header, NameAddr};
+use crate::header::NameAddr;
 use crate::method::Method;
 use crate::name::{Name, NameId};
 use crate::status::Status;
@@ -215,10 +215,7 @@ fn read(bytes: &Bytes, index: &mut Index, limits: &Limits) -> Result<Message, Pa
     let from = address(from_line, Name::From)?;
     let to = address(to_line, Name::To)?;
     let call_id = head::call_id(bytes, call_id_line)?;
-    let cseq = {
-        let text = head::text_of(bytes, cseq_line).map_err(crate::header::fault::<CSeq>)?;
-        CSeq::parse(text.as_str())?
-    };
+    let cseq = head::cseq(bytes, cseq_line)?;
     let body = body_range(bytes, index, limits)?;
     if let StartLine::Request { method, .. } = &start {
         //= RFC 3261 8.1.1.5

@@ -22,6 +22,17 @@ impl CSeq {
     pub fn new(seq: u32, method: Method) -> CSeq {
         CSeq { seq, method }
     }
+
+    pub(crate) fn from_bytes(value: &[u8]) -> Result<CSeq, HeaderError> {
+        let (seq, method) = parse_whole::<CSeq, _>(value, cseq)?;
+        let method = Method::from_bytes(method).map_err(|_| {
+            super::fault::<CSeq>(crate::error::Fault::Malformed {
+                rule: "method",
+                at: 0,
+            })
+        })?;
+        Ok(CSeq { seq, method })
+    }
 }
 
 /// `CSeq = 1*DIGIT LWS Method`
@@ -36,14 +47,7 @@ impl Header for CSeq {
     const NAME: Name = Name::CSeq;
 
     fn parse(value: &str) -> Result<CSeq, HeaderError> {
-        let (seq, method) = parse_whole::<CSeq, _>(value.as_bytes(), cseq)?;
-        let method = Method::from_bytes(method).map_err(|_| {
-            super::fault::<CSeq>(crate::error::Fault::Malformed {
-                rule: "method",
-                at: 0,
-            })
-        })?;
-        Ok(CSeq { seq, method })
+        CSeq::from_bytes(value.as_bytes())
     }
 }
 

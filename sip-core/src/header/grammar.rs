@@ -52,6 +52,7 @@ pub(crate) fn expected<'a, O>(name: &'static str, input: Input<'a>) -> Parsed<'a
 }
 
 /// Runs `parser` and names `name` where it fails without a name.
+#[inline]
 pub(crate) fn rule<'a, O>(
     name: &'static str,
     mut parser: impl Parser<Input<'a>, Output = O, Error = Expected>,
@@ -67,6 +68,7 @@ pub(crate) fn rule<'a, O>(
 }
 
 /// Runs `parser` over the whole of `input`.
+#[inline]
 pub(crate) fn whole<'a, O>(
     input: Input<'a>,
     mut parser: impl FnMut(Input<'a>) -> Parsed<'a, O>,
@@ -126,36 +128,43 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+#[inline]
 fn class(b: u8) -> u8 {
     CLASS.get(usize::from(b)).copied().unwrap_or(0)
 }
 
 /// `token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )`
+#[inline]
 pub(crate) fn is_token(b: u8) -> bool {
     class(b) & TOKEN != 0
 }
 
 /// The octets of `word`.
+#[inline]
 pub(crate) fn is_word(b: u8) -> bool {
     class(b) & WORD != 0
 }
 
 /// Letters, digits, `-`, `.`; and `_`, which no RFC allows and many networks use.
+#[inline]
 pub(crate) fn is_host(b: u8) -> bool {
     class(b) & HOST != 0
 }
 
 /// `gen-value = token / host / quoted-string`, without quotes. Peers put `=`, `/`, `@` and `:`
 /// into branches and tags: what cannot be mistaken for a delimiter is let through.
+#[inline]
 fn is_gen_value(b: u8) -> bool {
     class(b) & VALUE != 0
 }
 
+#[inline]
 pub(crate) fn is_space(b: u8) -> bool {
     b == b' ' || b == b'\t'
 }
 
 /// `token`
+#[inline]
 pub(crate) fn token(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     rule("token", take_while1(is_token))(input)
 }
@@ -166,11 +175,13 @@ pub(crate) fn word(input: Input<'_>) -> Parsed<'_, Input<'_>> {
 }
 
 /// `SWS = [LWS]`
+#[inline]
 pub(crate) fn sws(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     take_while(is_space)(input)
 }
 
 /// `LWS = [*WSP CRLF] 1*WSP`
+#[inline]
 pub(crate) fn lws(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     rule("whitespace", take_while1(is_space))(input)
 }
@@ -179,6 +190,7 @@ macro_rules! separators {
     ($($name:ident $text:literal;)*) => {
         $(
             #[doc = concat!("`SWS \"", $text, "\" SWS`")]
+            #[inline]
             pub(crate) fn $name(input: Input<'_>) -> Parsed<'_, ()> {
                 let (input, _) = sws(input)?;
                 let (input, _) = rule(concat!("\"", $text, "\""), tag($text))(input)?;
@@ -199,6 +211,7 @@ separators! {
 
 /// `quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE`: what stands between the quotes,
 /// escapes included. Octets above ASCII are taken as they are.
+#[inline]
 pub(crate) fn quoted_string(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let (start, _) = rule("quoted string", tag("\""))(input)?;
     let mut rest = start;
@@ -221,6 +234,7 @@ pub(crate) fn quoted_string(input: Input<'_>) -> Parsed<'_, Input<'_>> {
 
 /// `generic-param = token [ EQUAL gen-value ]`: name and, when there is one, the value with its
 /// quotes.
+#[inline]
 pub(crate) fn generic_param(input: Input<'_>) -> Parsed<'_, (Input<'_>, Option<Input<'_>>)> {
     let (rest, name) = token(input)?;
     // The common form first: no whitespace, no quotes.
@@ -242,11 +256,13 @@ pub(crate) fn generic_param(input: Input<'_>) -> Parsed<'_, (Input<'_>, Option<I
 }
 
 /// `gen-value = token / host / quoted-string`, a quoted string with its quotes.
+#[inline]
 pub(crate) fn gen_value(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     alt((take_while1(is_gen_value), recognize(quoted_string))).parse(input)
 }
 
 /// `host = hostname / IPv4address / IPv6reference`
+#[inline]
 pub(crate) fn host(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     match input {
         [b'[', ..] => rule(
@@ -262,6 +278,7 @@ pub(crate) fn host(input: Input<'_>) -> Parsed<'_, Input<'_>> {
 }
 
 /// `port = 1*DIGIT`, at most 65535
+#[inline]
 pub(crate) fn port(input: Input<'_>) -> Parsed<'_, u16> {
     let (rest, number) = rule("port", number)(input)?;
     match u16::try_from(number) {
@@ -271,6 +288,7 @@ pub(crate) fn port(input: Input<'_>) -> Parsed<'_, u16> {
 }
 
 /// `1*DIGIT`, at most 2^32 - 1
+#[inline]
 pub(crate) fn number(input: Input<'_>) -> Parsed<'_, u32> {
     let (rest, digits) = rule("number", take_while1(|b: u8| b.is_ascii_digit()))(input)?;
     match decimal(digits) {
@@ -280,6 +298,7 @@ pub(crate) fn number(input: Input<'_>) -> Parsed<'_, u32> {
 }
 
 /// The value of decimal digits, `None` above 2^32 - 1.
+#[inline]
 pub(crate) fn decimal(digits: Input<'_>) -> Option<u32> {
     digits.iter().try_fold(0u32, |sum, digit| {
         sum.checked_mul(10)?
@@ -288,6 +307,7 @@ pub(crate) fn decimal(digits: Input<'_>) -> Option<u32> {
 }
 
 /// `*( SEMI generic-param )`: the whole section, checked, and what `each` is told on the way.
+#[inline]
 pub(crate) fn params<'a>(
     input: Input<'a>,
     mut each: impl FnMut(Input<'a>, Option<Input<'a>>),
@@ -337,6 +357,7 @@ pub(crate) fn value_text(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The text that a quoted string (with its quotes) or a plain value means.
+#[inline]
 pub(crate) fn unquote(raw: &str) -> std::borrow::Cow<'_, str> {
     let inner = raw
         .strip_prefix('"')
@@ -361,6 +382,7 @@ pub(crate) fn unquote(raw: &str) -> std::borrow::Cow<'_, str> {
 
 /// The items of a list: cut at each comma that stands neither in quotes nor in angle brackets.
 /// Empty items (RFC 3261 7.3.1 has none) are passed over.
+#[inline]
 pub(crate) fn items(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {

@@ -77,6 +77,7 @@ impl Head {
     }
 
     /// Call-ID.
+    #[inline]
     pub fn call_id(&self) -> &str {
         self.vouched.call_id.as_str()
     }
@@ -249,6 +250,7 @@ impl<'a> HeaderLine<'a> {
 }
 
 /// The value of a line, unfolded and trimmed, as a text that shares the message where it can.
+#[inline]
 pub(super) fn text_of(bytes: &Bytes, line: Line) -> Result<Text, Fault> {
     if line.folded {
         return Text::own(value_of(bytes, line).into_owned());
@@ -278,13 +280,13 @@ pub(super) fn value_of(bytes: &Bytes, line: Line) -> Cow<'_, str> {
 }
 
 /// The first hop of the first Via line.
+#[inline]
 pub(super) fn first_via(bytes: &Bytes, line: Line) -> Result<Via, HeaderError> {
     let text = text_of(bytes, line).map_err(fault::<Via>)?;
-    match items(text.as_str()).next() {
-        Some(item) => {
-            let span = text.span_of(item.as_bytes());
-            Via::from_text(text.part(span))
-        }
+    let first = items(text.as_str()).next();
+    match first.map(|item| (item.len(), text.span_of(item.as_bytes()))) {
+        Some((length, _)) if length == text.as_bytes().len() => Via::from_text(text),
+        Some((_, span)) => Via::from_text(text.part(span)),
         None => Err(fault::<Via>(Fault::Malformed { rule: "Via", at: 0 })),
     }
 }
@@ -294,4 +296,13 @@ pub(super) fn call_id(bytes: &Bytes, line: Line) -> Result<Text, HeaderError> {
     let text = text_of(bytes, line).map_err(fault::<CallId>)?;
     CallId::check(text.as_bytes())?;
     Ok(text)
+}
+
+/// CSeq needs no text of its own: what it holds is copied.
+#[inline]
+pub(super) fn cseq(bytes: &Bytes, line: Line) -> Result<CSeq, HeaderError> {
+    match line.folded {
+        true => CSeq::parse(&value_of(bytes, line)),
+        false => CSeq::from_bytes(line.value(bytes)),
+    }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// The name as written.
+    #[inline]
     pub(crate) fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes
             .get(self.start as usize..self.colon as usize)
@@ -32,6 +33,7 @@ impl Line {
     }
 
     /// Where the value lies, without the whitespace around it.
+    #[inline]
     pub(crate) fn value_range(&self, bytes: &[u8]) -> (usize, usize) {
         let mut from = self.colon as usize + 1;
         let mut to = self.end as usize;
@@ -45,6 +47,7 @@ impl Line {
     }
 
     /// The value as written, folding included, without the whitespace around it.
+    #[inline]
     pub(crate) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let (from, to) = self.value_range(bytes);
         bytes.get(from..to).unwrap_or_default()
@@ -69,6 +72,7 @@ pub(crate) struct Index {
 
 impl Index {
     /// Where the start line lies, without its CRLF.
+    #[inline]
     pub(crate) fn start_line(&self) -> std::ops::Range<usize> {
         self.start..self.start_end
     }
@@ -178,6 +182,7 @@ fn keep(fault: &mut Option<ParseErrorKind>, kind: ParseErrorKind) {
 
 /// Where the line from `at` ends, and where the next one begins. A CR or LF alone is a fault and
 /// no end: elements that disagree on where a line ends can be played against each other.
+#[inline]
 fn line_end(bytes: &[u8], at: usize, fault: &mut Option<ParseErrorKind>) -> Option<(usize, usize)> {
     let mut from = at;
     loop {
@@ -191,6 +196,7 @@ fn line_end(bytes: &[u8], at: usize, fault: &mut Option<ParseErrorKind>) -> Opti
 }
 
 /// `header-name HCOLON header-value`
+#[inline]
 fn header_line(bytes: &[u8], start: usize, end: usize, folded: bool) -> Option<Line> {
     let line = bytes.get(start..end)?;
     let colon = line.iter().position(|b| *b == b':')?;
@@ -212,6 +218,7 @@ fn header_line(bytes: &[u8], start: usize, end: usize, folded: bool) -> Option<L
     })
 }
 
+#[inline]
 fn add(index: &mut Index, line: Line, seen: &mut u128, fault: &mut Option<ParseErrorKind>) {
     let at = index.lines.len();
     index.lines.push(line);
@@ -225,10 +232,13 @@ fn add(index: &mut Index, line: Line, seen: &mut u128, fault: &mut Option<ParseE
         _ => &mut None,
     };
     mandatory.get_or_insert(at);
-    let bit = 1u128 << line.id;
+    if name::repeat(line.id) != Repeat::Once {
+        return;
+    }
     //= RFC 3261 7.3.1
     // Fields whose value is no list may not be repeated: which one counts would be a guess.
-    if *seen & bit != 0 && name::repeat(line.id) == Repeat::Once {
+    let bit = 1u128 << line.id;
+    if *seen & bit != 0 {
         let name = Name::from_id(line.id).unwrap_or(Name::Via);
         keep(fault, ParseErrorKind::Repeated(name));
     }

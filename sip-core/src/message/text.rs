@@ -37,6 +37,7 @@ impl Text {
 
     /// The octets `from..to` of `bytes`, shared; octets that are not UTF-8 are copied and become
     /// U+FFFD. The caller has checked the bounds: outside of them the text is empty.
+    #[inline]
     pub(crate) fn share(bytes: &Bytes, from: usize, to: usize) -> Result<Text, Fault> {
         let Some(part) = bytes.get(from..to) else {
             return Ok(Text(Bytes::new()));
@@ -50,16 +51,19 @@ impl Text {
         }
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         // Checked when the text was made: the empty string stands for what cannot happen.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The characters of `span`; empty when it does not fit.
+    #[inline]
     pub(crate) fn get(&self, span: Span) -> &str {
         self.0
             .get(span.range())
@@ -67,15 +71,18 @@ impl Text {
             .unwrap_or_default()
     }
 
-    /// The part of this text that `span` covers, shared.
+    /// The part of this text that `span` covers, shared. Spans begin and end beside ASCII octets,
+    /// so that the part is UTF-8 as the whole is.
+    #[inline]
     pub(crate) fn part(&self, span: Span) -> Text {
         match self.0.get(span.range()) {
-            Some(part) if std::str::from_utf8(part).is_ok() => Text(self.0.slice_ref(part)),
-            _ => Text(Bytes::new()),
+            Some(part) => Text(self.0.slice_ref(part)),
+            None => Text(Bytes::new()),
         }
     }
 
     /// Where `part`, a slice of this text, lies in it.
+    #[inline]
     pub(crate) fn span_of(&self, part: &[u8]) -> Span {
         let from = (part.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
         Span {
@@ -98,10 +105,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.from >= self.to
     }
 
+    #[inline]
     fn range(self) -> std::ops::Range<usize> {
         usize::from(self.from)..usize::from(self.to)
     }

@@ -31,6 +31,7 @@ pub(super) fn parts(text: &Text) -> Result<Parts, Expected> {
 }
 
 /// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`, and its colon
+#[inline]
 fn scheme(input: Input<'_>) -> Parsed<'_, Scheme> {
     // The common form first.
     if let [b's', b'i', b'p', b':', rest @ ..] = input {
@@ -93,6 +94,7 @@ fn sip_uri<'a>(text: &Text, scheme: Scheme, input: Input<'a>) -> Parsed<'a, Part
     Ok((input, parts))
 }
 
+#[inline]
 fn section(text: &Text, part: &[u8]) -> Span {
     if part.is_empty() {
         Span::default()
@@ -104,6 +106,7 @@ fn section(text: &Text, part: &[u8]) -> Span {
 type UserInfo<'a> = (Option<Input<'a>>, Option<Input<'a>>);
 
 /// `userinfo = ( user / telephone-subscriber ) [ ":" password ] "@"`
+#[inline]
 fn userinfo(input: Input<'_>) -> Parsed<'_, UserInfo<'_>> {
     let (rest, user) = rule("user", escaped1(is_user))(input)?;
     let (rest, password) = match rest {
@@ -120,6 +123,7 @@ fn userinfo(input: Input<'_>) -> Parsed<'_, UserInfo<'_>> {
 }
 
 /// `uri-parameters = *( ";" uri-parameter)`
+#[inline]
 fn uri_parameters(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let mut rest = input;
     while let [b';', after @ ..] = rest {
@@ -199,6 +203,7 @@ fn opaque<'a>(_: &Text, input: Input<'a>) -> Parsed<'a, Parts> {
 }
 
 /// `*( allowed / escaped )`, `escaped = "%" HEXDIG HEXDIG`
+#[inline]
 fn escaped0<'a>(allowed: impl Fn(u8) -> bool) -> impl Fn(Input<'a>) -> Parsed<'a, Input<'a>> {
     move |input| {
         let mut rest = input;
@@ -222,6 +227,7 @@ fn escaped0<'a>(allowed: impl Fn(u8) -> bool) -> impl Fn(Input<'a>) -> Parsed<'a
 }
 
 /// `1*( allowed / escaped )`
+#[inline]
 fn escaped1<'a>(allowed: impl Fn(u8) -> bool) -> impl Fn(Input<'a>) -> Parsed<'a, Input<'a>> {
     let run = escaped0(allowed);
     move |input| match run(input)? {
@@ -285,25 +291,30 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+#[inline]
 fn class(b: u8) -> u8 {
     CLASS.get(usize::from(b)).copied().unwrap_or(0)
 }
 
 /// `unreserved / user-unreserved`
+#[inline]
 pub(super) fn is_user(b: u8) -> bool {
     class(b) & USER != 0
 }
 
+#[inline]
 fn is_password(b: u8) -> bool {
     class(b) & PASSWORD != 0
 }
 
 /// `param-unreserved / unreserved`
+#[inline]
 pub(super) fn is_paramchar(b: u8) -> bool {
     class(b) & PARAM != 0
 }
 
 /// `hnv-unreserved / unreserved`
+#[inline]
 pub(super) fn is_hnv(b: u8) -> bool {
     class(b) & HNV != 0
 }
