@@ -1,4 +1,5 @@
 //! Whole calls between two drivers over loopback sockets.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod support;
 
