@@ -1,6 +1,14 @@
 //! The media streams agent against Python's `websockets`: another implementation of both the
 //! WebSocket and the reading of the protocol page.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may panic, and says when it skips"
+)]
+
 mod line;
 
 use std::process::{Command, Stdio};

@@ -1,5 +1,13 @@
 //! The chain of voices: espeak-ng, programs, a server; and what happens when they fail.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may panic, and says when it skips"
+)]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;

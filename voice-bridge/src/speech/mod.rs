@@ -4,7 +4,7 @@
 mod cache;
 mod http;
 mod process;
-pub mod prompts;
+pub(crate) mod prompts;
 mod resample;
 mod text;
 mod tones;
@@ -19,10 +19,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use resample::resample;
-pub use text::{MAX_TEXT, cleaned, sentences};
-pub use tones::beep;
+pub(crate) use text::cleaned;
+pub use text::{MAX_TEXT, sentences};
+pub(crate) use tones::beep;
 pub use voice::Voice;
-pub use wav::{Audio, WavError, parse as parse_wav};
+pub use wav::WavError;
 
 /// Samples in a second of all speech made here.
 pub const RATE: u32 = 8000;

@@ -41,6 +41,7 @@ pub fn speak(text: &str) -> Vec<i16> {
 }
 
 /// The words of the text that there is no recording of.
+#[cfg(test)]
 pub fn unknown(text: &str) -> Vec<String> {
     pieces(text)
         .into_iter()

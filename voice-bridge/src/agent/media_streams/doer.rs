@@ -27,6 +27,8 @@ use crate::transcript::Speaker;
 const SILENCE: Duration = Duration::from_secs(45);
 /// Messages that make no sense are pointed out to the agent; after so many it is left.
 const MISTAKES: u32 = 20;
+/// Lines, tools and messages for the record in one call; further ones are refused.
+const RECORDS: u32 = 5000;
 /// The longest mark, target or reason.
 const MAX_NAME: usize = 256;
 /// The longest message that is not audio.
@@ -40,6 +42,7 @@ pub struct Doer {
     mouth: Mouth,
     notes: mpsc::Sender<Note>,
     mistakes: u32,
+    records: u32,
 }
 
 impl Doer {
@@ -50,6 +53,7 @@ impl Doer {
             mouth,
             notes,
             mistakes: 0,
+            records: 0,
         }
     }
 
@@ -124,6 +128,11 @@ impl Doer {
                     .hang_up(reason.chars().take(MAX_NAME).collect::<String>());
                 Ok(())
             }
+            Received::Transcript { .. } | Received::Tool { .. } | Received::Message { .. }
+                if !self.may_record() =>
+            {
+                return self.mistake(format!("more than {RECORDS} entries for the record"));
+            }
             Received::Transcript { speaker, text } => match Speaker::from_label(&speaker) {
                 Some(speaker) => self.mouth.transcript(speaker, &text).await,
                 None => return self.mistake("transcript.speaker: not agent or caller".to_owned()),
@@ -181,6 +190,11 @@ impl Doer {
         // The other half is there as long as this one.
         let _ = self.notes.send(note).await;
         Ok(())
+    }
+
+    fn may_record(&mut self) -> bool {
+        self.records = self.records.saturating_add(1);
+        self.records <= RECORDS
     }
 
     /// Notes a mistake of the far end and tells it, as long as it makes only a few.
