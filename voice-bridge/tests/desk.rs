@@ -1,4 +1,5 @@
 //! The desk's bounds: who waits, what is dropped, what is never lost.
+//! Time is paused: waiting costs nothing, and a lost wake-up would hang a test at once.
 
 #![allow(
     clippy::unwrap_used,
