@@ -29,10 +29,9 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
         .next()
         .unwrap_or_default();
     let starts_well = line.first().is_some_and(|byte| is_token(*byte));
-    // Any version: what is not 2.0 gets its 505.
-    if starts_well
-        && (memmem::find(line, b"SIP/").is_some() || memmem::find(line, b"sip/").is_some())
-    {
+    // Any version, or none at all: what is not 2.0 gets its 505, what has none its 400.
+    let marks: [&[u8]; 4] = [b"SIP/", b"sip/", b"sip:", b"sips:"];
+    if starts_well && marks.iter().any(|mark| memmem::find(line, mark).is_some()) {
         Kind::Sip
     } else {
         Kind::Junk
@@ -62,6 +61,7 @@ mod tests {
             b"OPTIONS sip:a SIP/7.0\r\n",
             b"OPTIONS sip:a sip/2.0\r\n",
             b"INVITE <sip:a b> SIP/2.0",
+            b"INVITE sip:a\r\n",
         ] {
             assert_eq!(kind(message), Kind::Sip, "{}", message.escape_ascii());
         }
