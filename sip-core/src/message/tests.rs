@@ -1,7 +1,7 @@
 //! Messages: what parsing vouches for, what it refuses, and what survives.
 
 use super::*;
-use crate::header::{Allow, Contact, ContentType, Expires, MaxForwards, Route, Supported};
+use crate::header::{Allow, CSeq, Contact, ContentType, Expires, MaxForwards, Route, Supported};
 
 const INVITE: &str = concat!(
     "INVITE sip:bob@biloxi.com SIP/2.0\r\n",
