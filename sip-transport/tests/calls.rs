@@ -1,5 +1,10 @@
 //! Whole calls between two drivers over loopback sockets.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod support;
 
@@ -58,6 +63,14 @@ async fn a_call_to_where_nobody_listens_fails_with_the_cause() {
     let cause = caller.event(failed).await;
     assert!(cause.contains("refused"), "{cause}");
     assert!(cause.contains(&addr.to_string()), "{cause}");
+}
+
+#[tokio::test]
+async fn a_request_to_a_family_without_socket_fails_at_once() {
+    let mut caller = udp_node();
+    invite(&caller, Target::udp("[::1]:5060".parse().unwrap())).await;
+    let cause = caller.event(failed).await;
+    assert_eq!(cause, "no udp socket for IPv6");
 }
 
 #[tokio::test(flavor = "multi_thread")]

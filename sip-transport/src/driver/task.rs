@@ -130,7 +130,10 @@ impl<H: Handler> Task<H> {
 
     fn stream(&mut self, now: Instant, event: StreamEvent) {
         match event {
-            StreamEvent::Message { flow, bytes } => self.receive(now, flow, bytes),
+            StreamEvent::Message { flow, bytes } => {
+                self.streams.heard(flow.connection);
+                self.receive(now, flow, bytes);
+            }
             StreamEvent::Broken { flow, error } => self.broken(now, flow, &error),
             StreamEvent::Accepted { stream, remote } => {
                 self.streams.accepted(stream, remote, &mut self.tasks);
@@ -220,7 +223,10 @@ impl<H: Handler> Task<H> {
                 let call_id = crate::trace::call_id(&bytes).unwrap_or_default();
                 tracing::info!(call_id, transport = %flow.transport, peer = %flow.remote, cause,
                     "not sent");
-                self.failed(now, flow, cause);
+                // A datagram with an answer fails alone; all else that goes this way may fail too.
+                if flow.transport != Transport::Udp || !bytes.starts_with(b"SIP/") {
+                    self.failed(now, flow, cause);
+                }
             }
         }
     }

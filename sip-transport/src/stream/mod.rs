@@ -88,6 +88,8 @@ struct Entry {
     task: AbortHandle,
     /// The source that it counts for, when it was accepted.
     counts_for: Option<IpAddr>,
+    /// A message went over it, either way. Until then the endpoint knows nothing of it.
+    used: bool,
     /// A message was sent over it under this flow, whose connection is 0.
     used_as: Option<Flow>,
 }
@@ -157,6 +159,7 @@ impl Streams {
             queued,
             task,
             counts_for: Some(source),
+            used: false,
             used_as: None,
         });
     }
@@ -191,6 +194,7 @@ impl Streams {
         let Some(entry) = self.table.get_mut(&connection) else {
             return Err("the connection is closed".to_owned());
         };
+        entry.used = true;
         if flow.connection == 0 {
             entry.used_as = Some(flow);
         }
@@ -213,6 +217,13 @@ impl Streams {
             .queue
             .send(bytes)
             .map_err(|_| "the connection is closed".to_owned())
+    }
+
+    /// A message came over it.
+    pub(crate) fn heard(&mut self, connection: u64) {
+        if let Some(entry) = self.table.get_mut(&connection) {
+            entry.used = true;
+        }
     }
 
     /// No new messages for "any connection to this address" go over this one.
@@ -247,7 +258,10 @@ impl Streams {
             self.shared.dropped(Transport::Tcp, entry.flow.remote, why);
         }
         tracing::debug!(peer = %entry.flow.remote, connection, %cause, "connection closed");
-        let flows = [Some(entry.flow), entry.used_as].into_iter().flatten();
+        // An endpoint looks through all it holds for a failed flow. Who only connects and goes away,
+        // a thousand times a second, must not make it do so.
+        let flow = entry.used.then_some(entry.flow);
+        let flows = [flow, entry.used_as].into_iter().flatten();
         Some(Broken {
             flows: flows.collect(),
             cause,
@@ -311,6 +325,7 @@ impl Streams {
             queued,
             task,
             counts_for: None,
+            used: false,
             used_as: None,
         });
         Ok(ours.connection)
