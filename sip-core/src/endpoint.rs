@@ -165,11 +165,13 @@ impl Endpoint {
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes) {
-        self.outputs.push_back(Pending::Output(Output::Transmit { flow, bytes }));
+        self.outputs
+            .push_back(Pending::Output(Output::Transmit { flow, bytes }));
     }
 
     fn tell(&mut self, event: Event) {
-        self.outputs.push_back(Pending::Output(Output::Event(event)));
+        self.outputs
+            .push_back(Pending::Output(Output::Event(event)));
     }
 
     fn has_room_for_output(&self) -> bool {
@@ -192,7 +194,9 @@ impl Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }
 

@@ -91,7 +91,11 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar without bindings.
     pub fn new(config: RegistrarConfig) -> Self {
-        Self { config, bindings: BTreeMap::new(), next: None }
+        Self {
+            config,
+            bindings: BTreeMap::new(),
+            next: None,
+        }
     }
 
     /// Takes a REGISTER for `aor`, whatever its To says: who may register what is the caller's
@@ -113,15 +117,25 @@ impl Registrar {
                     (_, 0) => Change::Removed,
                     _ => Change::Refreshed,
                 };
-                Outcome { reply: self.success(now, aor), change }
+                Outcome {
+                    reply: self.success(now, aor),
+                    change,
+                }
             }
-            Err(reply) => Outcome { reply, change: Change::Refused },
+            Err(reply) => Outcome {
+                reply,
+                change: Change::Refused,
+            },
         }
     }
 
     /// The live bindings of an address of record, oldest first.
     pub fn bindings(&self, now: Instant, aor: &str) -> impl Iterator<Item = &Binding> {
-        let all = self.bindings.get(aor).map(Vec::as_slice).unwrap_or_default();
+        let all = self
+            .bindings
+            .get(aor)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         all.iter().filter(move |binding| binding.expires_at > now)
     }
 
@@ -140,7 +154,12 @@ impl Registrar {
             }
             !bindings.is_empty()
         });
-        self.next = self.bindings.values().flatten().map(|binding| binding.expires_at).min();
+        self.next = self
+            .bindings
+            .values()
+            .flatten()
+            .map(|binding| binding.expires_at)
+            .min();
         gone
     }
 
@@ -166,7 +185,9 @@ impl Registrar {
         flow: Flow,
         aor: &str,
     ) -> Result<Asked, Reply> {
-        let contacts = request.all::<Contact>().map_err(|error| bad(&error.to_string()))?;
+        let contacts = request
+            .all::<Contact>()
+            .map_err(|error| bad(&error.to_string()))?;
         let header = match request.typed::<Expires>() {
             None => None,
             Some(Ok(Expires(seconds))) => Some(seconds),
@@ -178,15 +199,22 @@ impl Registrar {
             return Ok(Asked::Only);
         }
         let (call_id, seq) = (request.call_id(), request.cseq().seq);
-        if contacts.iter().any(|contact| *contact == Contact::Any) {
+        if contacts.contains(&Contact::Any) {
             //= RFC 3261 10.3
             // "If the request has additional Contact fields or an expiration time other than zero,
             // the request is invalid, and the server MUST return a 400"
             if contacts.len() > 1 || header != Some(0) {
                 return Err(bad("`*` stands alone, with Expires: 0"));
             }
-            let bindings = self.bindings.get(aor).map(Vec::as_slice).unwrap_or_default();
-            if bindings.iter().any(|binding| !binding.may_change(call_id, seq)) {
+            let bindings = self
+                .bindings
+                .get(aor)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            if bindings
+                .iter()
+                .any(|binding| !binding.may_change(call_id, seq))
+            {
                 return Err(out_of_order());
             }
             self.bindings.remove(aor);
@@ -198,7 +226,10 @@ impl Registrar {
             let Some(uri) = contact.uri() else {
                 continue;
             };
-            let wish = contact.expires().or(header).map(|wish| Duration::from_secs(wish.into()));
+            let wish = contact
+                .expires()
+                .or(header)
+                .map(|wish| Duration::from_secs(wish.into()));
             let wish = wish.unwrap_or(self.config.default_expires);
             //= RFC 3261 10.3
             // "The registrar MAY reject the registration request with a 423 (Interval Too Brief)
@@ -208,7 +239,12 @@ impl Registrar {
                 let reply = Reply::new(Status::INTERVAL_TOO_BRIEF);
                 return Err(reply.header(Name::MinExpires, least));
             }
-            let old = self.bindings.get(aor).into_iter().flatten().find(|old| old.is_at(uri));
+            let old = self
+                .bindings
+                .get(aor)
+                .into_iter()
+                .flatten()
+                .find(|old| old.is_at(uri));
             //= RFC 3261 10.3
             // "If it does agree, it MUST remove or update the binding only if the CSeq in the
             // request is higher [...] Otherwise, the update MUST be aborted and the request fails."
@@ -288,7 +324,8 @@ impl Registrar {
         let mut reply = Reply::new(Status::OK);
         for binding in self.bindings(now, aor) {
             // Rounded up: a binding just made for 300 s says 300.
-            let left = binding.expires_at.saturating_duration_since(now) + Duration::from_millis(999);
+            let left =
+                binding.expires_at.saturating_duration_since(now) + Duration::from_millis(999);
             let contact = format!("<{}>;expires={}", binding.contact, left.as_secs());
             reply = reply.header(Name::Contact, contact);
         }
@@ -317,7 +354,10 @@ enum Asked {
 }
 
 fn bad(cause: &str) -> Reply {
-    let cause = cause.chars().filter(|c| !c.is_control()).collect::<String>();
+    let cause = cause
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect::<String>();
     Reply::new(Status::BAD_REQUEST).reason(format!("Bad Request: {cause}"))
 }
 

@@ -22,5 +22,8 @@ pub fn epoch() -> Instant {
     *EPOCH
 }
 
-#[allow(clippy::disallowed_methods, reason = "simulations need some instant to start from")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "simulations need some instant to start from"
+)]
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);

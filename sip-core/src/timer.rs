@@ -20,7 +20,11 @@ pub struct Timers<K> {
 impl<K: Copy> Timers<K> {
     /// Makes an empty set.
     pub fn new() -> Self {
-        Self { heap: BinaryHeap::new(), armed: Slab::new(), serial: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            armed: Slab::new(),
+            serial: 0,
+        }
     }
 
     /// Arms a deadline; `key` comes back from [`Timers::pop_due`] unless it is cancelled first.
@@ -48,7 +52,10 @@ impl<K: Copy> Timers<K> {
 
     /// Takes one key whose deadline is not after `now`; equal deadlines come in the order of arming.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let due = self.heap.peek().is_some_and(|Reverse(entry)| entry.at <= now);
+        let due = self
+            .heap
+            .peek()
+            .is_some_and(|Reverse(entry)| entry.at <= now);
         if !due {
             return None;
         }
@@ -70,13 +77,18 @@ impl<K: Copy> Timers<K> {
     }
 
     fn is_armed(&self, id: TimerId) -> bool {
-        self.armed.get(id.slot).is_some_and(|armed| armed.serial == id.serial)
+        self.armed
+            .get(id.slot)
+            .is_some_and(|armed| armed.serial == id.serial)
     }
 
     // Keeps the head alive, so that `next` can answer from `&self` and never too early.
     fn drop_stale_head(&mut self) {
         while let Some(Reverse(entry)) = self.heap.peek() {
-            if self.is_armed(TimerId { slot: entry.slot, serial: entry.serial }) {
+            if self.is_armed(TimerId {
+                slot: entry.slot,
+                serial: entry.serial,
+            }) {
                 break;
             }
             self.heap.pop();
@@ -89,7 +101,9 @@ impl<K: Copy> Timers<K> {
         if self.heap.len() > 2 * self.armed.len() + SLACK {
             let armed = &self.armed;
             self.heap.retain(|Reverse(entry)| {
-                armed.get(entry.slot).is_some_and(|armed| armed.serial == entry.serial)
+                armed
+                    .get(entry.slot)
+                    .is_some_and(|armed| armed.serial == entry.serial)
             });
         }
     }
@@ -182,6 +196,10 @@ mod tests {
             timers.cancel(id);
         }
         assert_eq!(timers.len(), 1);
-        assert!(timers.heap.len() <= 2 + SLACK + 1, "{} entries", timers.heap.len());
+        assert!(
+            timers.heap.len() <= 2 + SLACK + 1,
+            "{} entries",
+            timers.heap.len()
+        );
     }
 }

@@ -63,7 +63,9 @@ impl Timer {
     ///
     /// Only the retransmission timers A, E and G depend on `attempt`.
     pub fn duration(self, timers: &TimerConfig, attempt: u32) -> Duration {
-        let doubled = timers.t1.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        let doubled = timers
+            .t1
+            .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
         match self {
             //= RFC 3261 17.1.1.2
             // "when timer A fires 2*T1 seconds later, the request MUST be retransmitted again",
@@ -116,7 +118,15 @@ mod tests {
 
     #[test]
     fn the_long_timers_have_the_values_of_table_4() {
-        for timer in [Timer::B, Timer::D, Timer::F, Timer::H, Timer::J, Timer::L, Timer::M] {
+        for timer in [
+            Timer::B,
+            Timer::D,
+            Timer::F,
+            Timer::H,
+            Timer::J,
+            Timer::L,
+            Timer::M,
+        ] {
             assert_eq!(ms(timer, 0), 32_000, "{timer:?}");
         }
         assert_eq!(ms(Timer::I, 0), 5_000);

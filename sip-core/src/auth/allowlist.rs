@@ -14,7 +14,9 @@ pub struct Allowlist {
 impl Allowlist {
     /// Takes networks.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
-        Self { networks: networks.into_iter().collect() }
+        Self {
+            networks: networks.into_iter().collect(),
+        }
     }
 
     /// Reads networks (`192.0.2.0/24`) and single addresses (`192.0.2.7`).
@@ -24,15 +26,21 @@ impl Allowlist {
             entry
                 .parse::<IpNet>()
                 .or_else(|_| entry.parse::<IpAddr>().map(IpNet::from))
-                .map_err(|_| AllowlistError { entry: entry.to_owned() })
+                .map_err(|_| AllowlistError {
+                    entry: entry.to_owned(),
+                })
         };
-        Ok(Self { networks: entries.into_iter().map(network).collect::<Result<_, _>>()? })
+        Ok(Self {
+            networks: entries.into_iter().map(network).collect::<Result<_, _>>()?,
+        })
     }
 
     /// True when one of the networks holds the address. An empty list holds none.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     /// The networks.

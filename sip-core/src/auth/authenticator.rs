@@ -70,7 +70,10 @@ impl Authenticator {
                 Algorithm::Md5 => header::Algorithm::Md5,
                 Algorithm::Sha256 => header::Algorithm::Sha256,
             };
-            Challenge { stale, ..Challenge::new(realm, &nonce, algorithm) }
+            Challenge {
+                stale,
+                ..Challenge::new(realm, &nonce, algorithm)
+            }
         };
         self.config.algorithms.iter().map(challenge).collect()
     }
@@ -114,23 +117,36 @@ impl Authenticator {
         let right = digest::matches(&expected, &credentials.response);
         let stamp = self.mint.read(&credentials.nonce, realm);
         if !known {
-            return Verdict::UnknownUser { user: credentials.username };
+            return Verdict::UnknownUser {
+                user: credentials.username,
+            };
         }
         if !right || !usable {
-            return Verdict::BadResponse { user: credentials.username };
+            return Verdict::BadResponse {
+                user: credentials.username,
+            };
         }
         let age = self.age(now);
-        self.replays.expire(age.saturating_sub(self.config.nonce_lifetime));
+        self.replays
+            .expire(age.saturating_sub(self.config.nonce_lifetime));
         let Some(stamp) = stamp.filter(|stamp| stamp.made + self.config.nonce_lifetime >= age)
         else {
-            return Verdict::Stale { user: credentials.username };
+            return Verdict::Stale {
+                user: credentials.username,
+            };
         };
         // Without qop there is no count, and a nonce is good for one request.
         let nc = auth.and(credentials.nc).unwrap_or(1);
         match self.replays.record(stamp, nc) {
-            Use::New => Verdict::Accepted { user: credentials.username },
-            Use::Again => Verdict::Replayed { user: credentials.username },
-            Use::Forgotten => Verdict::Stale { user: credentials.username },
+            Use::New => Verdict::Accepted {
+                user: credentials.username,
+            },
+            Use::Again => Verdict::Replayed {
+                user: credentials.username,
+            },
+            Use::Forgotten => Verdict::Stale {
+                user: credentials.username,
+            },
         }
     }
 
@@ -149,10 +165,15 @@ impl Authenticator {
             .header_values(&Name::ProxyAuthorization)
             .filter_map(|line| ProxyAuthorization::parse(&line).ok())
             .map(|ProxyAuthorization(credentials)| credentials);
-        www.chain(proxy).filter(|credentials| credentials.realm == realm).find_map(|credentials| {
-            let algorithm = algorithm_of(credentials.algorithm.as_ref())?;
-            self.config.algorithms.contains(&algorithm).then_some((credentials, algorithm))
-        })
+        www.chain(proxy)
+            .filter(|credentials| credentials.realm == realm)
+            .find_map(|credentials| {
+                let algorithm = algorithm_of(credentials.algorithm.as_ref())?;
+                self.config
+                    .algorithms
+                    .contains(&algorithm)
+                    .then_some((credentials, algorithm))
+            })
     }
 
     fn age(&self, now: Instant) -> Duration {
@@ -256,8 +277,15 @@ mod tests {
     fn answered(challenges: &[Challenge], user: &str, password: &str, nc: u32) -> Request {
         let credentials = auth::Credentials::new(user, password);
         let uri = "sip:pbx.example.com";
-        let answer =
-            auth::answer(challenges, &credentials, &Method::Register, uri, "c0ffee", nc).unwrap();
+        let answer = auth::answer(
+            challenges,
+            &credentials,
+            &Method::Register,
+            uri,
+            "c0ffee",
+            nc,
+        )
+        .unwrap();
         request(Some(&answer.to_string()))
     }
 
@@ -287,7 +315,10 @@ mod tests {
     #[test]
     fn md5_is_offered_before_sha_256_with_one_nonce() {
         let challenges = authenticator().challenges(epoch(), REALM, false);
-        let offered: Vec<_> = challenges.iter().map(|c| c.algorithm.clone().unwrap()).collect();
+        let offered: Vec<_> = challenges
+            .iter()
+            .map(|c| c.algorithm.clone().unwrap())
+            .collect();
         assert_eq!(offered, [header::Algorithm::Md5, header::Algorithm::Sha256]);
         assert_eq!(challenges[0].nonce, challenges[1].nonce);
     }
@@ -299,9 +330,17 @@ mod tests {
         let wrong = check(&mut auth, 1, &answered(&challenges, "trunk", "wrong", 1));
         assert_eq!(wrong, Verdict::BadResponse { user: trunk() });
         let nobody = check(&mut auth, 1, &answered(&challenges, "nobody", NOBODY, 1));
-        assert_eq!(nobody, Verdict::UnknownUser { user: "nobody".to_owned() });
+        assert_eq!(
+            nobody,
+            Verdict::UnknownUser {
+                user: "nobody".to_owned()
+            }
+        );
         assert_eq!(check(&mut auth, 1, &request(None)), Verdict::Missing);
-        assert_eq!(check(&mut auth, 1, &request(Some("Basic dTpw"))), Verdict::Missing);
+        assert_eq!(
+            check(&mut auth, 1, &request(Some("Basic dTpw"))),
+            Verdict::Missing
+        );
         assert_eq!(auth.remembered(), 0, "strangers cost no memory");
     }
 
@@ -311,17 +350,29 @@ mod tests {
         let challenges = auth.challenges(epoch(), REALM, false);
         let right = answered(&challenges, "trunk", "right", 1);
         let wrong = answered(&challenges, "trunk", "wrong", 1);
-        assert_eq!(check(&mut auth, 301, &right), Verdict::Stale { user: trunk() });
-        assert_eq!(check(&mut auth, 301, &wrong), Verdict::BadResponse { user: trunk() });
-        assert_eq!(check(&mut auth, 300, &right), Verdict::Accepted { user: trunk() });
+        assert_eq!(
+            check(&mut auth, 301, &right),
+            Verdict::Stale { user: trunk() }
+        );
+        assert_eq!(
+            check(&mut auth, 301, &wrong),
+            Verdict::BadResponse { user: trunk() }
+        );
+        assert_eq!(
+            check(&mut auth, 300, &right),
+            Verdict::Accepted { user: trunk() }
+        );
     }
 
     #[test]
     fn a_nonce_of_another_process_is_stale() {
         let other = Authenticator::new([8; 32], epoch(), AuthConfig::default());
         let challenges = other.challenges(epoch(), REALM, false);
-        let verdict =
-            check(&mut authenticator(), 1, &answered(&challenges, "trunk", "right", 1));
+        let verdict = check(
+            &mut authenticator(),
+            1,
+            &answered(&challenges, "trunk", "right", 1),
+        );
         assert!(verdict.is_stale());
     }
 
@@ -330,19 +381,35 @@ mod tests {
         let mut auth = authenticator();
         let challenges = auth.challenges(epoch(), REALM, false);
         let first = answered(&challenges, "trunk", "right", 1);
-        assert_eq!(check(&mut auth, 1, &first), Verdict::Accepted { user: trunk() });
-        assert_eq!(check(&mut auth, 1, &first), Verdict::Replayed { user: trunk() });
+        assert_eq!(
+            check(&mut auth, 1, &first),
+            Verdict::Accepted { user: trunk() }
+        );
+        assert_eq!(
+            check(&mut auth, 1, &first),
+            Verdict::Replayed { user: trunk() }
+        );
         let second = answered(&challenges, "trunk", "right", 2);
-        assert_eq!(check(&mut auth, 1, &second), Verdict::Accepted { user: trunk() });
+        assert_eq!(
+            check(&mut auth, 1, &second),
+            Verdict::Accepted { user: trunk() }
+        );
     }
 
     #[test]
     fn memory_for_nonces_is_bounded_and_given_back() {
-        let config = AuthConfig { max_nonces: 4, ..AuthConfig::default() };
+        let config = AuthConfig {
+            max_nonces: 4,
+            ..AuthConfig::default()
+        };
         let mut auth = Authenticator::new([7; 32], epoch(), config);
         for after in 0..20 {
             let challenges = auth.challenges(epoch() + Duration::from_secs(after), REALM, false);
-            check(&mut auth, after, &answered(&challenges, "trunk", "right", 1));
+            check(
+                &mut auth,
+                after,
+                &answered(&challenges, "trunk", "right", 1),
+            );
             assert!(auth.remembered() <= 4);
         }
         let late = auth.challenges(epoch() + Duration::from_secs(900), REALM, false);

@@ -19,9 +19,8 @@ pub fn answer(
     cnonce: &str,
     nc: u32,
 ) -> Option<header::Credentials> {
-    let usable = |challenge: &&Challenge| {
-        challenge.qop.is_empty() || challenge.qop.contains(&Qop::Auth)
-    };
+    let usable =
+        |challenge: &&Challenge| challenge.qop.is_empty() || challenge.qop.contains(&Qop::Auth);
     let (challenge, algorithm) = challenges
         .iter()
         .filter(usable)

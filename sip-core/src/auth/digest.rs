@@ -90,7 +90,10 @@ fn hash<D: Digest>(parts: &[&str]) -> Zeroizing<String> {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// The bytes that hexadecimal digits of either case spell.
@@ -100,7 +103,10 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !rest.is_empty() {
         return None;
     }
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+    pairs
+        .iter()
+        .map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -110,7 +116,12 @@ mod tests {
     #[test]
     fn the_example_of_rfc_2617_comes_out() {
         //= RFC 2617 3.5
-        let ha1 = ha1(Algorithm::Md5, "Mufasa", "testrealm@host.com", "Circle Of Life");
+        let ha1 = ha1(
+            Algorithm::Md5,
+            "Mufasa",
+            "testrealm@host.com",
+            "Circle Of Life",
+        );
         assert_eq!(*ha1, "939e7578ed9e3c518a452acee763bce9");
         let over = Challenged {
             nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
@@ -118,7 +129,10 @@ mod tests {
             uri: "/dir/index.html",
             auth: Some(("00000001", "0a4f113b")),
         };
-        assert_eq!(response(Algorithm::Md5, &ha1, over), "6629fae49393a05397450978507c4ef1");
+        assert_eq!(
+            response(Algorithm::Md5, &ha1, over),
+            "6629fae49393a05397450978507c4ef1"
+        );
     }
 
     #[test]
@@ -137,14 +151,24 @@ mod tests {
                 "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
             ),
         ] {
-            let ha1 = ha1(algorithm, "Mufasa", "http-auth@example.org", "Circle of Life");
+            let ha1 = ha1(
+                algorithm,
+                "Mufasa",
+                "http-auth@example.org",
+                "Circle of Life",
+            );
             assert_eq!(response(algorithm, &ha1, over), expected);
         }
     }
 
     #[test]
     fn without_qop_the_response_is_that_of_rfc_2069() {
-        let ha1 = ha1(Algorithm::Md5, "Mufasa", "testrealm@host.com", "CircleOfLife");
+        let ha1 = ha1(
+            Algorithm::Md5,
+            "Mufasa",
+            "testrealm@host.com",
+            "CircleOfLife",
+        );
         let over = Challenged {
             nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
             method: "GET",
@@ -152,7 +176,10 @@ mod tests {
             auth: None,
         };
         // The value of RFC 2069 2.4 as corrected by its erratum 749.
-        assert_eq!(response(Algorithm::Md5, &ha1, over), "1949323746fe6a43ef61f9606e7febea");
+        assert_eq!(
+            response(Algorithm::Md5, &ha1, over),
+            "1949323746fe6a43ef61f9606e7febea"
+        );
     }
 
     #[test]

@@ -102,7 +102,11 @@ impl Replays {
     /// Records the use of `nc` with a nonce; tells whether that is new, used before, or unknowable.
     pub(crate) fn record(&mut self, stamp: Stamp, nc: u32) -> Use {
         if let Some(window) = self.used.get_mut(&stamp.serial) {
-            return if window.record(nc) { Use::New } else { Use::Again };
+            return if window.record(nc) {
+                Use::New
+            } else {
+                Use::Again
+            };
         }
         if self.forgotten.is_some_and(|serial| stamp.serial <= serial) {
             return Use::Forgotten;
@@ -186,7 +190,10 @@ mod tests {
     use super::*;
 
     fn stamp(serial: u64) -> Stamp {
-        Stamp { made: Duration::from_secs(serial), serial }
+        Stamp {
+            made: Duration::from_secs(serial),
+            serial,
+        }
     }
 
     #[test]
@@ -195,14 +202,20 @@ mod tests {
         let nonce = mint.make("realm", Duration::from_millis(7900), 42);
         assert_eq!(
             mint.read(&nonce, "realm"),
-            Some(Stamp { made: Duration::from_secs(7), serial: 42 })
+            Some(Stamp {
+                made: Duration::from_secs(7),
+                serial: 42
+            })
         );
         assert_eq!(mint.read(&nonce, "other"), None);
         assert_eq!(Mint::new(&[2; 32], 0).read(&nonce, "realm"), None);
         for at in 0..nonce.len() {
             let mut forged = nonce.clone().into_bytes();
             forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
-            assert_eq!(mint.read(std::str::from_utf8(&forged).unwrap(), "realm"), None);
+            assert_eq!(
+                mint.read(std::str::from_utf8(&forged).unwrap(), "realm"),
+                None
+            );
         }
     }
 

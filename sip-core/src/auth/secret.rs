@@ -17,7 +17,10 @@ pub struct Credentials {
 impl Credentials {
     /// Takes both.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { username: username.into(), password: Zeroizing::new(password.into()) }
+        Self {
+            username: username.into(),
+            password: Zeroizing::new(password.into()),
+        }
     }
 
     /// The user name.
@@ -33,7 +36,9 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +49,10 @@ pub struct Secret(Kind);
 #[derive(Clone)]
 enum Kind {
     Password(Zeroizing<String>),
-    Hashed { md5: Option<Zeroizing<String>>, sha256: Option<Zeroizing<String>> },
+    Hashed {
+        md5: Option<Zeroizing<String>>,
+        sha256: Option<Zeroizing<String>>,
+    },
 }
 
 impl Secret {
@@ -56,7 +64,10 @@ impl Secret {
     /// `H(user:realm:password)` in lower-case hex, per algorithm; one that is absent cannot be used
     /// to authenticate.
     pub fn hashed(md5: Option<String>, sha256: Option<String>) -> Self {
-        Self(Kind::Hashed { md5: md5.map(Zeroizing::new), sha256: sha256.map(Zeroizing::new) })
+        Self(Kind::Hashed {
+            md5: md5.map(Zeroizing::new),
+            sha256: sha256.map(Zeroizing::new),
+        })
     }
 
     /// `H(A1)` for a user in a realm.
@@ -94,7 +105,10 @@ mod tests {
             Secret::password("hunter2"),
             Secret::hashed(Some("hunter2".to_owned()), None),
         );
-        assert!(text.contains("alice") && !text.contains("hunter2"), "{text}");
+        assert!(
+            text.contains("alice") && !text.contains("hunter2"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -11,12 +11,23 @@ pub struct RouteSet(Box<[Route]>);
 impl RouteSet {
     /// What the UAS takes from the Record-Route of the request: same order (RFC 3261 12.1.1).
     pub fn of_request(record: Vec<RecordRoute>) -> Self {
-        Self(record.into_iter().map(|hop| Route(hop.0.detached())).collect())
+        Self(
+            record
+                .into_iter()
+                .map(|hop| Route(hop.0.detached()))
+                .collect(),
+        )
     }
 
     /// What the UAC takes from the Record-Route of the response: reverse order (RFC 3261 12.1.2).
     pub fn of_response(record: Vec<RecordRoute>) -> Self {
-        Self(record.into_iter().rev().map(|hop| Route(hop.0.detached())).collect())
+        Self(
+            record
+                .into_iter()
+                .rev()
+                .map(|hop| Route(hop.0.detached()))
+                .collect(),
+        )
     }
 
     /// A route set that was configured, in visiting order.
@@ -37,7 +48,11 @@ impl RouteSet {
     /// Request-URI, Route values and next hop for a request to `target`.
     pub fn plan(&self, target: &Uri) -> Plan {
         let Some((first, rest)) = self.0.split_first() else {
-            return Plan { uri: target.clone(), routes: Vec::new(), next_hop: target.clone() };
+            return Plan {
+                uri: target.clone(),
+                routes: Vec::new(),
+                next_hop: target.clone(),
+            };
         };
         let next_hop = first.uri().clone();
         if next_hop.is_loose_router() {
@@ -46,7 +61,11 @@ impl RouteSet {
             // Route header field containing the route set values in order, including all
             // parameters."
             let routes = self.0.iter().map(|hop| hop.as_str().to_owned()).collect();
-            return Plan { uri: target.clone(), routes, next_hop };
+            return Plan {
+                uri: target.clone(),
+                routes,
+                next_hop,
+            };
         }
         //= RFC 3261 12.2.1.1
         // "the UAC MUST place the first URI from the route set into the Request-URI, stripping any
@@ -54,7 +73,11 @@ impl RouteSet {
         // target URI into the Route header field as the last value."
         let mut routes: Vec<_> = rest.iter().map(|hop| hop.as_str().to_owned()).collect();
         routes.push(format!("<{}>", target.as_str()));
-        Plan { uri: next_hop.without_headers(), routes, next_hop }
+        Plan {
+            uri: next_hop.without_headers(),
+            routes,
+            next_hop,
+        }
     }
 }
 
@@ -79,7 +102,10 @@ mod tests {
     }
 
     fn record(values: &[&str]) -> Vec<RecordRoute> {
-        values.iter().map(|value| RecordRoute::parse(value).unwrap()).collect()
+        values
+            .iter()
+            .map(|value| RecordRoute::parse(value).unwrap())
+            .collect()
     }
 
     #[test]
@@ -94,7 +120,10 @@ mod tests {
     fn the_caller_visits_recorded_routes_in_reverse() {
         let values = ["<sip:p2.example.com;lr>", "<sip:p1.example.com;lr>"];
         let caller = RouteSet::of_response(record(&values)).plan(&uri("sip:bob@b"));
-        assert_eq!(caller.routes, ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]);
+        assert_eq!(
+            caller.routes,
+            ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
+        );
         assert_eq!(caller.next_hop.host(), "p1.example.com");
         assert_eq!(caller.uri.as_str(), "sip:bob@b");
         let callee = RouteSet::of_request(record(&values)).plan(&uri("sip:alice@a"));
@@ -115,7 +144,12 @@ mod tests {
         assert_eq!(plan.uri.as_str(), "sip:proxy1");
         assert_eq!(
             plan.routes,
-            ["<sip:proxy2>", "<sip:proxy3;lr>", "<sip:proxy4>", "<sip:user@remoteua>"]
+            [
+                "<sip:proxy2>",
+                "<sip:proxy3;lr>",
+                "<sip:proxy4>",
+                "<sip:user@remoteua>"
+            ]
         );
         assert_eq!(plan.next_hop.as_str(), "sip:proxy1");
     }

@@ -12,7 +12,10 @@ pub(crate) struct RemoteSequence {
 impl RemoteSequence {
     /// Starts at the number of the request that made the dialog.
     pub(crate) fn starting_at(seq: u32) -> Self {
-        Self { highest: Some(seq), seen: 1 }
+        Self {
+            highest: Some(seq),
+            seen: 1,
+        }
     }
 
     /// Takes the number of a new request; false when it comes too late.

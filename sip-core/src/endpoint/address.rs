@@ -29,7 +29,11 @@ impl Endpoint {
         let listener = self.listener(flow);
         let port = listener.map_or(flow.local.port(), |local| local.port());
         if let Some(public) = &self.config.public_address {
-            return if has_port(public) { public.clone() } else { format!("{public}:{port}") };
+            return if has_port(public) {
+                public.clone()
+            } else {
+                format!("{public}:{port}")
+            };
         }
         let ip = match listener {
             Some(local) if flow.local.ip().is_unspecified() => local.ip(),
@@ -59,7 +63,12 @@ impl Endpoint {
             *transport == target.transport && local.is_ipv4() == target.addr.is_ipv4()
         });
         let local = local.map_or_else(|| unspecified(target.addr.ip()), |(_, local)| *local);
-        Flow { transport: target.transport, local, remote: target.addr, connection: 0 }
+        Flow {
+            transport: target.transport,
+            local,
+            remote: target.addr,
+            connection: 0,
+        }
     }
 
     /// Where a URI points to (RFC 3263 4, as far as it needs no DNS).
@@ -88,11 +97,19 @@ impl Endpoint {
             Some(ip) => {
                 let transport = transport.unwrap_or(Transport::Udp);
                 let port = uri.port().unwrap_or(transport.default_port());
-                Hop::Flow(self.flow_to(Target { transport, addr: SocketAddr::new(ip, port) }))
+                Hop::Flow(self.flow_to(Target {
+                    transport,
+                    addr: SocketAddr::new(ip, port),
+                }))
             }
             None => {
                 let host = host.into_owned();
-                Hop::Name { host, port: uri.port(), transport, secure }
+                Hop::Name {
+                    host,
+                    port: uri.port(),
+                    transport,
+                    secure,
+                }
             }
         }
     }
@@ -102,8 +119,14 @@ impl Endpoint {
         let fits = |(transport, local): &&(Transport, SocketAddr)| {
             *transport == flow.transport && local.is_ipv4() == flow.local.is_ipv4()
         };
-        let exact = self.listening.iter().filter(fits).find(|(_, local)| *local == flow.local);
-        exact.or_else(|| self.listening.iter().find(fits)).map(|(_, local)| *local)
+        let exact = self
+            .listening
+            .iter()
+            .filter(fits)
+            .find(|(_, local)| *local == flow.local);
+        exact
+            .or_else(|| self.listening.iter().find(fits))
+            .map(|(_, local)| *local)
     }
 }
 
@@ -123,7 +146,10 @@ pub(super) fn reply_flow(flow: Flow, via: &Via) -> Flow {
         Some(ip) if ip != flow.remote.ip() => flow,
         _ => {
             let port = via.port().unwrap_or(Transport::Udp.default_port());
-            Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
+            Flow {
+                remote: SocketAddr::new(flow.remote.ip(), port),
+                ..flow
+            }
         }
     }
 }
@@ -139,7 +165,8 @@ pub(super) fn is_behind_nat(uri: &Uri, source: SocketAddr) -> bool {
         }
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     };
-    uri.ip().is_some_and(|ip| private(ip) && !private(source.ip().to_canonical()))
+    uri.ip()
+        .is_some_and(|ip| private(ip) && !private(source.ip().to_canonical()))
 }
 
 fn has_port(address: &str) -> bool {

@@ -152,7 +152,9 @@ impl Endpoint {
             return None;
         }
         let request = server.request.as_ref()?;
-        let bytes = ResponseBuilder::to(request, Status::TRYING).source(server.flow.remote).finish();
+        let bytes = ResponseBuilder::to(request, Status::TRYING)
+            .source(server.flow.remote)
+            .finish();
         server.last = Some(bytes.clone());
         if let Some(timer) = server.trying.take() {
             self.timers.cancel(timer);
@@ -256,7 +258,10 @@ impl Endpoint {
         // "If the server retransmits the 2xx response for 64*T1 seconds without receiving an ACK,
         // the dialog is confirmed, but the session SHOULD be terminated. This is accomplished with
         // a BYE"
-        let headers = self.dialogs.get_mut(id).and_then(|entry| entry.bye_after_ack.take());
+        let headers = self
+            .dialogs
+            .get_mut(id)
+            .and_then(|entry| entry.bye_after_ack.take());
         match headers {
             Some(headers) => {
                 self.tell_no_ack(id);
@@ -270,7 +275,10 @@ impl Endpoint {
         if let Some(entry) = self.dialogs.get_mut(id)
             && std::mem::take(&mut entry.known)
         {
-            self.tell(Event::Ended { dialog: id, why: Ended::NoAck });
+            self.tell(Event::Ended {
+                dialog: id,
+                why: Ended::NoAck,
+            });
         }
     }
 
@@ -283,7 +291,11 @@ impl Endpoint {
         let Some(entry) = self.dialogs.get_mut(id) else {
             return;
         };
-        if entry.answer.as_ref().is_none_or(|answer| answer.seq != ack.cseq().seq) {
+        if entry
+            .answer
+            .as_ref()
+            .is_none_or(|answer| answer.seq != ack.cseq().seq)
+        {
             return;
         }
         if entry.path.pin == Some(crate::dialog::Pin::Peer) {
@@ -353,7 +365,9 @@ impl Endpoint {
             }
             _ => false,
         };
-        let known = dialog.and_then(|id| self.dialogs.get(id)).map(|entry| &entry.contact);
+        let known = dialog
+            .and_then(|id| self.dialogs.get(id))
+            .map(|entry| &entry.contact);
         let make = || self.contact(flow, request.uri().raw_user(), request.uri().is_sips());
         useful.then(|| known.map_or_else(make, |contact| contact.to_string()))
     }

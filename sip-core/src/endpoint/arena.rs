@@ -70,7 +70,11 @@ pub(crate) struct Arena<I, T> {
 
 impl<I: Id, T> Arena<I, T> {
     pub(crate) fn new() -> Self {
-        Self { slots: Slab::new(), generation: 0, id: PhantomData }
+        Self {
+            slots: Slab::new(),
+            generation: 0,
+            id: PhantomData,
+        }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> I {
@@ -95,7 +99,9 @@ impl<I: Id, T> Arena<I, T> {
 
     pub(crate) fn remove(&mut self, id: I) -> Option<T> {
         self.get(id)?;
-        self.slots.try_remove(id.slot() as usize).map(|(_, value)| value)
+        self.slots
+            .try_remove(id.slot() as usize)
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn len(&self) -> usize {

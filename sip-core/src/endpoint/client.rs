@@ -9,10 +9,10 @@ use bytes::Bytes;
 
 use super::alarm::Alarm;
 use super::arena::{Id, WireTx};
+use super::compose::MAGIC_COOKIE;
 use super::entropy::{Fingerprint, draw_u64, hex64};
 use super::event::Failure;
 use super::{ClientTx, Endpoint, Flow};
-use super::compose::MAGIC_COOKIE;
 use crate::message::Response;
 use crate::method::Method;
 use crate::timer::TimerId;
@@ -130,14 +130,21 @@ impl Branch {
     /// The branch as it stands in Via. The 0 after the cookie leaves room for a shard's number.
     pub(super) fn text(self) -> String {
         let (slot, generation) = (self.wire.slot(), self.wire.generation());
-        format!("{MAGIC_COOKIE}0.{slot:x}.{generation:x}.{}", hex64(self.secret))
+        format!(
+            "{MAGIC_COOKIE}0.{slot:x}.{generation:x}.{}",
+            hex64(self.secret)
+        )
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix(MAGIC_COOKIE)?.strip_prefix("0.")?.splitn(3, '.');
+        let mut parts = text
+            .strip_prefix(MAGIC_COOKIE)?
+            .strip_prefix("0.")?
+            .splitn(3, '.');
         let mut number = || u32::from_str_radix(parts.next()?, 16).ok();
         let wire = WireTx::new(number()?, number()?);
-        let secret = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let secret = parts.next().filter(|digits| digits.len() == 16)?;
+        let secret = u64::from_str_radix(secret, 16).ok()?;
         Some(Self { wire, secret })
     }
 }
@@ -162,7 +169,10 @@ impl Endpoint {
             bytes: Bytes::new(),
             ack: None,
             flow,
-            branch: Branch { wire: WireTx::new(0, 0), secret },
+            branch: Branch {
+                wire: WireTx::new(0, 0),
+                secret,
+            },
             fields,
             retransmit: None,
             deadline: None,
@@ -206,8 +216,12 @@ impl Endpoint {
         }
         // Also for what comes back from an element of RFC 2543 that lost the branch.
         let from = response.from();
-        let fields =
-            self.fields_key(response.call_id(), from.tag().unwrap_or_default(), cseq.seq, &cseq.method);
+        let fields = self.fields_key(
+            response.call_id(),
+            from.tag().unwrap_or_default(),
+            cseq.seq,
+            &cseq.method,
+        );
         self.wire_keys.get(&fields).copied()
     }
 
@@ -220,7 +234,12 @@ impl Endpoint {
         method: &Method,
     ) -> Fingerprint {
         let seq = seq.to_be_bytes();
-        let parts = [call_id.as_bytes(), from_tag.as_bytes(), &seq, method.as_str().as_bytes()];
+        let parts = [
+            call_id.as_bytes(),
+            from_tag.as_bytes(),
+            &seq,
+            method.as_str().as_bytes(),
+        ];
         self.key.fingerprint(KIND_FIELDS, &parts)
     }
 
@@ -230,8 +249,9 @@ impl Endpoint {
             return;
         };
         let reliable = transaction.flow.transport.is_reliable();
-        let (machine, acts) =
-            transaction.machine.step(ClientInput::Heard(response.status()), reliable);
+        let (machine, acts) = transaction
+            .machine
+            .step(ClientInput::Heard(response.status()), reliable);
         transaction.machine = machine;
         if machine == Machine::Other(OtherState::Proceeding) {
             //= RFC 3261 17.1.2.2
@@ -260,8 +280,9 @@ impl Endpoint {
         let Some(transaction) = self.wires.get_mut(wire) else {
             return;
         };
-        let (machine, acts) =
-            transaction.machine.step(input, transaction.flow.transport.is_reliable());
+        let (machine, acts) = transaction
+            .machine
+            .step(input, transaction.flow.transport.is_reliable());
         transaction.machine = machine;
         let cause = match input {
             ClientInput::Broken(cause) => cause,
@@ -295,7 +316,10 @@ impl Endpoint {
         if self.wire_keys.get(&transaction.fields) == Some(&wire) {
             self.wire_keys.remove(&transaction.fields);
         }
-        for timer in [transaction.retransmit, transaction.deadline].into_iter().flatten() {
+        for timer in [transaction.retransmit, transaction.deadline]
+            .into_iter()
+            .flatten()
+        {
             self.timers.cancel(timer);
         }
         if let Owner::Request(tx) = transaction.owner {
@@ -327,7 +351,11 @@ impl Endpoint {
                 }
                 Act::Start(timer) => {
                     let retransmission = timer.is_retransmission();
-                    let attempt = if retransmission { transaction.attempt } else { 0 };
+                    let attempt = if retransmission {
+                        transaction.attempt
+                    } else {
+                        0
+                    };
                     let at = now + timer.duration(&self.config.timers, attempt);
                     let slot = if retransmission {
                         transaction.attempt = transaction.attempt.saturating_add(1);
@@ -399,9 +427,19 @@ mod tests {
 
     #[test]
     fn a_branch_is_read_back_as_it_was_written() {
-        let branch = Branch { wire: WireTx::new(77, 4_000_000_000), secret: 0xdead };
+        let branch = Branch {
+            wire: WireTx::new(77, 4_000_000_000),
+            secret: 0xdead,
+        };
         assert_eq!(Branch::parse(&branch.text()), Some(branch));
-        for other in ["", "z9hG4bK", "z9hG4bK0.1.2", "z9hG4bK1.1.2.3", "z9hG4bK0.x.2.3", "abc"] {
+        for other in [
+            "",
+            "z9hG4bK",
+            "z9hG4bK0.1.2",
+            "z9hG4bK1.1.2.3",
+            "z9hG4bK0.x.2.3",
+            "abc",
+        ] {
             assert_eq!(Branch::parse(other), None, "{other}");
         }
     }

@@ -24,7 +24,10 @@ pub struct Body {
 impl Body {
     /// A body of any type.
     pub fn new(content_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type: content_type.into(), bytes: bytes.into() }
+        Self {
+            content_type: content_type.into(),
+            bytes: bytes.into(),
+        }
     }
 
     /// A session description.
@@ -52,7 +55,12 @@ pub struct Reply {
 impl Reply {
     /// An answer without further headers and body.
     pub fn new(status: Status) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: None }
+        Self {
+            status,
+            reason: None,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     /// Sets the reason phrase.
@@ -201,4 +209,3 @@ pub enum EndpointError {
     #[error("message cannot be built: {0}")]
     Build(#[from] BuildError),
 }
-

@@ -52,13 +52,25 @@ impl Endpoint {
                     None => self.contact(&flow, user, fresh.uri.is_sips()),
                 };
                 let plan = fresh.routes.plan(&fresh.uri);
-                (plan, &fresh.from, &fresh.to, fresh.call_id.as_str(), contact)
+                (
+                    plan,
+                    &fresh.from,
+                    &fresh.to,
+                    fresh.call_id.as_str(),
+                    contact,
+                )
             }
             Scope::Within(id) => {
                 let dialog = self.dialogs.get(*id).ok_or(EndpointError::Gone)?;
                 let plan = dialog.routes.plan(&dialog.remote_target);
                 let contact = dialog.contact.to_string();
-                (plan, &dialog.local, &dialog.remote, dialog.call_id(), contact)
+                (
+                    plan,
+                    &dialog.local,
+                    &dialog.remote,
+                    dialog.call_id(),
+                    contact,
+                )
             }
         };
         let given = |name: &Name| outgoing.headers.iter().any(|(given, _)| given == name);
@@ -86,7 +98,12 @@ impl Endpoint {
                 out = out.header(Name::Supported, self.config.supported.join(", "))?;
             }
         }
-        if let Some(product) = self.config.product.as_ref().filter(|_| !given(&Name::UserAgent)) {
+        if let Some(product) = self
+            .config
+            .product
+            .as_ref()
+            .filter(|_| !given(&Name::UserAgent))
+        {
             out = out.header(Name::UserAgent, product)?;
         }
         for (name, value) in outgoing.authorization.iter().chain(&outgoing.headers) {
@@ -176,7 +193,12 @@ impl Endpoint {
         if success && !given(&Name::Supported) && !self.config.supported.is_empty() {
             out = out.header(Name::Supported, self.config.supported.join(", "))?;
         }
-        if let Some(product) = self.config.product.as_ref().filter(|_| !given(&Name::Server)) {
+        if let Some(product) = self
+            .config
+            .product
+            .as_ref()
+            .filter(|_| !given(&Name::Server))
+        {
             out = out.header(Name::Server, product)?;
         }
         for (name, value) in &reply.headers {

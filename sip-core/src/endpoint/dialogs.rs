@@ -382,7 +382,10 @@ impl Endpoint {
 /// The URI of the one Contact that a target can be taken from.
 pub(super) fn remote_target(message: &Head) -> Option<Uri> {
     let contacts = message.all::<Contact>().ok()?;
-    let uri = contacts.first().and_then(Contact::addr).map(NameAddr::uri)?;
+    let uri = contacts
+        .first()
+        .and_then(Contact::addr)
+        .map(NameAddr::uri)?;
     matches!(uri.scheme(), Scheme::Sip | Scheme::Sips).then(|| uri.detached())
 }
 

@@ -17,8 +17,12 @@ impl Endpoint {
                 && flow.remote == failed.remote
                 && flow.connection == failed.connection
         };
-        let wires: Vec<_> =
-            self.wires.iter().filter(|(_, wire)| hit(&wire.flow)).map(|(id, _)| id).collect();
+        let wires: Vec<_> = self
+            .wires
+            .iter()
+            .filter(|(_, wire)| hit(&wire.flow))
+            .map(|(id, _)| id)
+            .collect();
         if failed.transport != Transport::Udp {
             self.detach_servers(hit);
             self.detach_dialogs(hit);

@@ -88,11 +88,17 @@ pub struct Target {
 impl Target {
     /// A target over UDP.
     pub fn udp(addr: SocketAddr) -> Self {
-        Self { transport: Transport::Udp, addr }
+        Self {
+            transport: Transport::Udp,
+            addr,
+        }
     }
 
     /// A target over TCP.
     pub fn tcp(addr: SocketAddr) -> Self {
-        Self { transport: Transport::Tcp, addr }
+        Self {
+            transport: Transport::Tcp,
+            addr,
+        }
     }
 }

@@ -133,8 +133,10 @@ impl Endpoint {
         if self.is_full() || (invite && self.dialogs.len() >= self.config.max_dialogs) {
             return Err(EndpointError::Full);
         }
-        let (routes, headers): (Vec<_>, Vec<_>) =
-            request.headers.into_iter().partition(|(name, _)| *name == Name::Route);
+        let (routes, headers): (Vec<_>, Vec<_>) = request
+            .headers
+            .into_iter()
+            .partition(|(name, _)| *name == Name::Route);
         let mut hops = Vec::new();
         for (_, value) in &routes {
             hops.push(Route::parse(value)?);
@@ -144,9 +146,9 @@ impl Endpoint {
             uri: request.uri,
             from: request.from.without_param("tag").with_tag(&tag)?,
             to: request.to,
-            call_id: request.call_id.unwrap_or_else(|| {
-                draw_hex(&mut *self.entropy) + &draw_hex(&mut *self.entropy)
-            }),
+            call_id: request
+                .call_id
+                .unwrap_or_else(|| draw_hex(&mut *self.entropy) + &draw_hex(&mut *self.entropy)),
             contact: request.contact,
             routes: RouteSet::preloaded(hops),
             credentials: request.credentials,
@@ -154,7 +156,10 @@ impl Endpoint {
         //= RFC 3261 8.1.1.5
         // "The sequence number value MUST be expressible as a 32-bit unsigned integer and MUST be
         // less than 2**31."
-        let seq = request.cseq.unwrap_or_else(|| draw_u64(&mut *self.entropy) as u32 & 0x7fff) | 1;
+        let seq = request
+            .cseq
+            .unwrap_or_else(|| draw_u64(&mut *self.entropy) as u32 & 0x7fff)
+            | 1;
         let seq = request.cseq.unwrap_or(seq);
         let mut outgoing = Outgoing::new(request.method, Scope::Fresh(Box::new(fresh)), seq);
         outgoing.headers = headers;
@@ -176,7 +181,11 @@ impl Endpoint {
     /// A refusal of the INVITE still shows as `Final`; every other end as `Failed` with
     /// [`Failure::Cancelled`].
     pub fn cancel(&mut self, now: Instant, tx: ClientTx) -> Result<(), EndpointError> {
-        let outgoing = self.outgoing.get(tx).filter(|out| !out.done).ok_or(EndpointError::Gone)?;
+        let outgoing = self
+            .outgoing
+            .get(tx)
+            .filter(|out| !out.done)
+            .ok_or(EndpointError::Gone)?;
         if outgoing.method != Method::Invite {
             return Err(EndpointError::MethodNotAllowed(outgoing.method.clone()));
         }
@@ -295,7 +304,10 @@ impl Endpoint {
                     let flow = dialog.path.flow;
                     return self.send_on(now, tx, flow);
                 }
-                (dialog.routes.plan(&dialog.remote_target).next_hop, Some(dialog.path.flow))
+                (
+                    dialog.routes.plan(&dialog.remote_target).next_hop,
+                    Some(dialog.path.flow),
+                )
             }
         };
         match self.hop(&next_hop) {
@@ -307,7 +319,12 @@ impl Endpoint {
                     self.send_on(now, tx, flow)
                 }
             }
-            Hop::Name { host, port, transport, secure } => {
+            Hop::Name {
+                host,
+                port,
+                transport,
+                secure,
+            } => {
                 // Written once for nothing, so that what cannot be written is told at once.
                 let flow = fallback.unwrap_or_else(|| self.flow_to(nowhere()));
                 self.compose(tx, flow, "z9hG4bK-trial")?;
@@ -337,7 +354,10 @@ impl Endpoint {
         flow: Flow,
     ) -> Result<(), EndpointError> {
         let tcp = Target::tcp(flow.remote);
-        let listening = self.listening.iter().any(|(transport, _)| *transport == Transport::Tcp);
+        let listening = self
+            .listening
+            .iter()
+            .any(|(transport, _)| *transport == Transport::Tcp);
         if listening && self.compose(tx, flow, "z9hG4bK-trial")?.len() > LARGEST_DATAGRAM {
             if let Some(outgoing) = self.outgoing.get_mut(tx) {
                 outgoing.targets.push_front(Target::udp(flow.remote));
@@ -359,8 +379,15 @@ impl Endpoint {
         self.last_query = self.last_query.wrapping_add(1);
         let id = QueryId(self.last_query);
         self.queries.insert(id, asked);
-        let query = Query { id, host, port, transport, secure };
-        self.outputs.push_back(Pending::Output(Output::Resolve(query)));
+        let query = Query {
+            id,
+            host,
+            port,
+            transport,
+            secure,
+        };
+        self.outputs
+            .push_back(Pending::Output(Output::Resolve(query)));
         id
     }
 
@@ -381,9 +408,15 @@ impl Endpoint {
         if let Some(timer) = outgoing.patience.take() {
             self.timers.cancel(timer);
         }
-        let fallback = outgoing.within().and_then(|id| self.dialogs.get(id)).map(|d| d.path.flow);
+        let fallback = outgoing
+            .within()
+            .and_then(|id| self.dialogs.get(id))
+            .map(|d| d.path.flow);
         let mut targets: VecDeque<_> = targets.into_iter().take(MOST_TARGETS).collect();
-        let flow = targets.pop_front().map(|target| self.flow_to(target)).or(fallback);
+        let flow = targets
+            .pop_front()
+            .map(|target| self.flow_to(target))
+            .or(fallback);
         if let Some(outgoing) = self.outgoing.get_mut(tx) {
             outgoing.targets = targets;
         }
@@ -416,9 +449,14 @@ impl Endpoint {
             };
             self.fields_key(call_id, tag.unwrap_or_default(), outgoing.seq, &method)
         };
-        let wire = self.open_client(now, Owner::Request(tx), &method, flow, fields, |this, branch| {
-            this.compose(tx, flow, &branch.text())
-        })?;
+        let wire = self.open_client(
+            now,
+            Owner::Request(tx),
+            &method,
+            flow,
+            fields,
+            |this, branch| this.compose(tx, flow, &branch.text()),
+        )?;
         if let Some(outgoing) = self.outgoing.get_mut(tx) {
             outgoing.wire = Some(wire);
             outgoing.flow = Some(flow);
@@ -442,7 +480,11 @@ impl Endpoint {
 
     /// Sends it to the next target, if there is one.
     pub(super) fn try_next_target(&mut self, now: Instant, tx: ClientTx) -> bool {
-        while let Some(target) = self.outgoing.get_mut(tx).and_then(|out| out.targets.pop_front()) {
+        while let Some(target) = self
+            .outgoing
+            .get_mut(tx)
+            .and_then(|out| out.targets.pop_front())
+        {
             let flow = self.flow_to(target);
             if self.send_on(now, tx, flow).is_ok() {
                 return true;
@@ -453,7 +495,11 @@ impl Endpoint {
 
     /// A client transaction is over.
     pub(super) fn wire_closed(&mut self, tx: ClientTx, wire: WireTx) {
-        let Some(outgoing) = self.outgoing.get_mut(tx).filter(|out| out.wire == Some(wire)) else {
+        let Some(outgoing) = self
+            .outgoing
+            .get_mut(tx)
+            .filter(|out| out.wire == Some(wire))
+        else {
             return;
         };
         outgoing.wire = None;

@@ -34,8 +34,8 @@ impl Endpoint {
     fn receive_malformed(&mut self, flow: Flow, error: &ParseError) {
         let reply = error.reply(self.config.product.as_deref().unwrap_or_default());
         let status = reply.is_some().then(|| error.status());
-        // A malformed response, or no SIP at all, is not worth a record.
-        if reply.is_none() && error.method().is_none() {
+        // A malformed response, or what is hardly SIP at all, is not worth a record.
+        if reply.is_none() && (error.method().is_none() || error.call_id().is_none()) {
             tracing::debug!(source = %flow.remote, %error, "dropped");
             return;
         }
@@ -59,7 +59,10 @@ impl Endpoint {
         // "If more than one Via header field value is present in a response, the UAC SHOULD discard
         // the message."
         if response.all::<Via>().is_ok_and(|vias| vias.len() > 1) {
-            tracing::debug!(call_id = response.call_id(), "dropped a response with a second Via");
+            tracing::debug!(
+                call_id = response.call_id(),
+                "dropped a response with a second Via"
+            );
             return;
         }
         match self.find_client(&response) {
@@ -96,8 +99,8 @@ impl Endpoint {
     }
 
     fn receive_new(&mut self, now: Instant, flow: Flow, request: Request) {
-        if let Err(Refusal { reply, cause }) = self.check(&request) {
-            self.refuse(flow, &request, &reply, &cause);
+        if let Err(refusal) = self.check(&request) {
+            self.refuse(flow, &request, &refusal.reply, &refusal.cause);
             return;
         }
         if request.to().tag().is_some() {
@@ -154,7 +157,7 @@ impl Endpoint {
     }
 
     // What any user agent server checks first (RFC 3261 8.2.1 to 8.2.3).
-    fn check(&self, request: &Request) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), Box<Refusal>> {
         if let Some(Err(error)) = request.typed::<MaxForwards>() {
             // A value of 0 is none of our business: we forward nothing (RFC 3261 16.3).
             return Err(Refusal::new(Status::BAD_REQUEST, error.to_string()));
@@ -162,8 +165,14 @@ impl Endpoint {
         //= RFC 3261 8.2.2.1
         // "If the Request-URI uses a scheme not supported by the UAS, it SHOULD reject the request
         // with a 416"
-        if !matches!(request.uri().scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel) {
-            return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "unknown URI scheme"));
+        if !matches!(
+            request.uri().scheme(),
+            Scheme::Sip | Scheme::Sips | Scheme::Tel
+        ) {
+            return Err(Refusal::new(
+                Status::UNSUPPORTED_URI_SCHEME,
+                "unknown URI scheme",
+            ));
         }
         self.check_require(request)?;
         if *request.method() == Method::Invite {
@@ -176,7 +185,7 @@ impl Endpoint {
     // "If a UAS does not understand an option-tag listed in a Require header field, it MUST respond
     // by generating a response with status code 420 (Bad Extension). The UAS MUST add an Unsupported
     // header field"
-    fn check_require(&self, request: &Request) -> Result<(), Refusal> {
+    fn check_require(&self, request: &Request) -> Result<(), Box<Refusal>> {
         let required = match request.typed::<Require>() {
             None => return Ok(()),
             Some(Ok(_)) => request.all::<Require>(),
@@ -185,16 +194,24 @@ impl Endpoint {
         let required =
             required.map_err(|error| Refusal::new(Status::BAD_REQUEST, error.to_string()))?;
         let known = |tag: &String| {
-            self.config.supported.iter().any(|supported| supported.eq_ignore_ascii_case(tag))
+            self.config
+                .supported
+                .iter()
+                .any(|supported| supported.eq_ignore_ascii_case(tag))
         };
-        let unknown: Vec<_> =
-            required.into_iter().flat_map(|Require(tags)| tags).filter(|tag| !known(tag)).collect();
+        let unknown: Vec<_> = required
+            .into_iter()
+            .flat_map(|Require(tags)| tags)
+            .filter(|tag| !known(tag))
+            .collect();
         if unknown.is_empty() {
             return Ok(());
         }
         let tags = unknown.join(", ");
-        let mut refusal =
-            Refusal::new(Status::BAD_EXTENSION, format!("unsupported extension {tags}"));
+        let mut refusal = Refusal::new(
+            Status::BAD_EXTENSION,
+            format!("unsupported extension {tags}"),
+        );
         refusal.reply = refusal.reply.header(Name::Unsupported, tags);
         Err(refusal)
     }
@@ -232,7 +249,10 @@ impl Endpoint {
             .and_then(|id| self.dialogs.get_mut(id))
             .is_some_and(|entry| std::mem::take(&mut entry.known));
         drop(self.respond(now, tx, Reply::new(Status::REQUEST_TERMINATED)));
-        self.tell(Event::Cancelled { tx, request: cancel });
+        self.tell(Event::Cancelled {
+            tx,
+            request: cancel,
+        });
         if let Some(dialog) = dialog.filter(|_| known) {
             let why = Ended::Rejected(Status::REQUEST_TERMINATED);
             self.tell(Event::Ended { dialog, why });
@@ -248,7 +268,7 @@ fn cancel_source(cancel: &Request, invite: Option<&Request>) -> Request {
 //= RFC 3261 8.1.1.8
 // "The Contact header field MUST be present and contain exactly one SIP or SIPS URI in any request
 // that can result in the establishment of a dialog."
-fn check_contact(request: &Request) -> Result<(), Refusal> {
+fn check_contact(request: &Request) -> Result<(), Box<Refusal>> {
     let cause = match request.all::<Contact>() {
         Err(error) => error.to_string(),
         Ok(contacts) => match contacts.as_slice() {
@@ -271,8 +291,10 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: Status, cause: impl Into<String>) -> Self {
-        Self { reply: Reply::new(status), cause: cause.into() }
+    fn new(status: Status, cause: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            reply: Reply::new(status),
+            cause: cause.into(),
+        })
     }
 }
-

@@ -27,7 +27,11 @@ impl Endpoint {
         flow: Flow,
         response: &Response,
     ) {
-        let Some(outgoing) = self.outgoing.get_mut(tx).filter(|out| out.wire == Some(wire)) else {
+        let Some(outgoing) = self
+            .outgoing
+            .get_mut(tx)
+            .filter(|out| out.wire == Some(wire))
+        else {
             return;
         };
         let (invite, status) = (outgoing.method == Method::Invite, response.status());
@@ -69,13 +73,20 @@ impl Endpoint {
             None => self.early_dialog(tx, flow, response),
         };
         if !silent {
-            self.tell(Event::Provisional { tx, dialog, response: response.clone() });
+            self.tell(Event::Provisional {
+                tx,
+                dialog,
+                response: response.clone(),
+            });
         }
     }
 
     // The early dialog that a provisional response to INVITE belongs to, made if it is new.
     fn early_dialog(&mut self, tx: ClientTx, flow: Flow, response: &Response) -> Option<DialogId> {
-        let outgoing = self.outgoing.get(tx).filter(|out| out.method == Method::Invite)?;
+        let outgoing = self
+            .outgoing
+            .get(tx)
+            .filter(|out| out.method == Method::Invite)?;
         response.to().tag()?;
         let room = outgoing.forks.len() < self.config.max_forks;
         match self.find_dialog_of(response) {
@@ -99,8 +110,11 @@ impl Endpoint {
         let Some(outgoing) = self.outgoing.get_mut(tx) else {
             return;
         };
-        let (silent, within, given_up) =
-            (outgoing.silent, outgoing.within(), outgoing.giving_up.clone());
+        let (silent, within, given_up) = (
+            outgoing.silent,
+            outgoing.within(),
+            outgoing.giving_up.clone(),
+        );
         outgoing.done = true;
         if let Some(timer) = outgoing.patience.take() {
             self.timers.cancel(timer);
@@ -110,18 +124,30 @@ impl Endpoint {
             self.acknowledge(now, tx, id, flow, response);
             self.request_over(now, tx, id, Ok(response));
             if given_up.is_none() && !silent {
-                self.tell(Event::Final { tx, dialog: within, response: response.clone() });
+                self.tell(Event::Final {
+                    tx,
+                    dialog: within,
+                    response: response.clone(),
+                });
             } else if let Some(cause) = given_up.filter(|_| !silent) {
                 // A re-INVITE that was cancelled too late: the session stands as it was agreed.
                 tracing::debug!(%cause, "re-INVITE was answered before its CANCEL");
-                self.tell(Event::Final { tx, dialog: within, response: response.clone() });
+                self.tell(Event::Final {
+                    tx,
+                    dialog: within,
+                    response: response.clone(),
+                });
             }
             return;
         }
         let Some(id) = self.confirm_dialog(tx, flow, response) else {
             let cause = Failure::BadResponse("2xx does not make a dialog".to_owned());
             self.end_forks(now, tx, None, |_| Ended::Forked);
-            self.tell(Event::Failed { tx, dialog: None, cause });
+            self.tell(Event::Failed {
+                tx,
+                dialog: None,
+                cause,
+            });
             return;
         };
         self.end_forks(now, tx, Some(id), |_| Ended::Forked);
@@ -131,13 +157,21 @@ impl Endpoint {
             // A 2xx that crosses our CANCEL makes a session all the same: end it.
             Some(cause) => {
                 self.abandon(now, id, Ended::Failed(cause.clone()));
-                self.tell(Event::Failed { tx, dialog: None, cause });
+                self.tell(Event::Failed {
+                    tx,
+                    dialog: None,
+                    cause,
+                });
             }
             None => {
                 if let Some(dialog) = self.dialogs.get_mut(id) {
                     dialog.known = true;
                 }
-                self.tell(Event::Final { tx, dialog: Some(id), response: response.clone() });
+                self.tell(Event::Final {
+                    tx,
+                    dialog: Some(id),
+                    response: response.clone(),
+                });
             }
         }
     }
@@ -170,7 +204,10 @@ impl Endpoint {
         // "If, after acknowledging any 2xx response to an INVITE, the UAC does not want to continue
         // with that dialog, then the UAC MUST terminate the dialog by sending a BYE"
         if let Some(id) = self.open_uac_dialog(tx, flow, response, DialogState::Confirmed) {
-            tracing::info!(call_id = response.call_id(), "hanging up on a further branch");
+            tracing::info!(
+                call_id = response.call_id(),
+                "hanging up on a further branch"
+            );
             self.acknowledge(now, tx, id, flow, response);
             self.abandon(now, id, Ended::Forked);
         }
@@ -187,7 +224,10 @@ impl Endpoint {
     ) {
         let key = self.response_key(response);
         if let Some(outgoing) = self.outgoing.get_mut(tx) {
-            outgoing.acks.push(Acked { dialog: key, sent: None });
+            outgoing.acks.push(Acked {
+                dialog: key,
+                sent: None,
+            });
         }
         let Some(dialog) = self.dialogs.get(id) else {
             return;
@@ -197,7 +237,12 @@ impl Endpoint {
             _ if dialog.path.pin.is_some() => dialog.path.flow,
             Hop::Flow(flow) => flow,
             Hop::Nowhere => flow,
-            Hop::Name { host, port, transport, secure } => {
+            Hop::Name {
+                host,
+                port,
+                transport,
+                secure,
+            } => {
                 self.ask(Asked::Ack(tx, id), host, port, transport, secure);
                 return;
             }
@@ -223,7 +268,11 @@ impl Endpoint {
     }
 
     fn send_ack_on(&mut self, tx: ClientTx, id: DialogId, key: Fingerprint, flow: Flow) {
-        let branch = format!("{}0.{}", super::compose::MAGIC_COOKIE, draw_hex(&mut *self.entropy));
+        let branch = format!(
+            "{}0.{}",
+            super::compose::MAGIC_COOKIE,
+            draw_hex(&mut *self.entropy)
+        );
         let bytes = match self.compose_ack(tx, id, flow, &branch) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -255,7 +304,11 @@ impl Endpoint {
             self.request_over(now, tx, id, Ok(response));
         }
         if !silent {
-            self.tell(Event::Final { tx, dialog: within, response: response.clone() });
+            self.tell(Event::Final {
+                tx,
+                dialog: within,
+                response: response.clone(),
+            });
         }
         self.drop_outgoing(tx);
     }
@@ -271,7 +324,11 @@ impl Endpoint {
             self.request_over(now, tx, id, Err(&cause));
         }
         if !silent {
-            self.tell(Event::Failed { tx, dialog: within, cause });
+            self.tell(Event::Failed {
+                tx,
+                dialog: within,
+                cause,
+            });
         }
         self.drop_outgoing(tx);
     }
@@ -324,8 +381,10 @@ impl Endpoint {
             }
             _ => {}
         }
-        let confirmed =
-            self.dialogs.get(id).is_some_and(|dialog| dialog.state == DialogState::Confirmed);
+        let confirmed = self
+            .dialogs
+            .get(id)
+            .is_some_and(|dialog| dialog.state == DialogState::Confirmed);
         if confirmed && method != Method::Notify {
             //= RFC 3261 12.2.1.2
             // "If the response for a request within a dialog is a 481 (Call/Transaction Does Not
@@ -347,7 +406,10 @@ impl Endpoint {
 
     // 503 from one server is a reason to try the next (RFC 3263 4.3).
     fn try_elsewhere(&mut self, now: Instant, tx: ClientTx) -> bool {
-        let free = self.outgoing.get(tx).is_some_and(|out| out.giving_up.is_none());
+        let free = self
+            .outgoing
+            .get(tx)
+            .is_some_and(|out| out.giving_up.is_none());
         free && self.try_next_target(now, tx)
     }
 
@@ -370,9 +432,7 @@ impl Endpoint {
             return false;
         };
         let (uri, credentials) = match &outgoing.scope {
-            Scope::Fresh(fresh) => {
-                (fresh.routes.plan(&fresh.uri).uri, fresh.credentials.clone())
-            }
+            Scope::Fresh(fresh) => (fresh.routes.plan(&fresh.uri).uri, fresh.credentials.clone()),
             Scope::Within(id) => match self.dialogs.get(*id) {
                 Some(dialog) => {
                     let plan = dialog.routes.plan(&dialog.remote_target);
@@ -427,7 +487,10 @@ impl Endpoint {
         if let Some(timer) = outgoing.patience.take() {
             self.timers.cancel(timer);
         }
-        let same = outgoing.flow.map(|sent| Flow { connection: flow.connection, ..sent });
+        let same = outgoing.flow.map(|sent| Flow {
+            connection: flow.connection,
+            ..sent
+        });
         let Some(flow) = same else {
             return false;
         };

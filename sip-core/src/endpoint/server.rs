@@ -6,9 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::alarm::Alarm;
+use super::compose::MAGIC_COOKIE;
 use super::entropy::Fingerprint;
 use super::{DialogId, Endpoint, Flow, ServerTx};
-use super::compose::MAGIC_COOKIE;
 use crate::header::Via;
 use crate::message::Request;
 use crate::method::Method;
@@ -127,7 +127,7 @@ impl Endpoint {
             key,
             merge,
             flow,
-            reply_to: super::address::reply_flow(flow, &request.via()),
+            reply_to: super::address::reply_flow(flow, request.via()),
             request: Some(request),
             last: None,
             dialog,
@@ -153,7 +153,9 @@ impl Endpoint {
         let Some(server) = self.servers.get_mut(tx) else {
             return;
         };
-        let (machine, acts) = server.machine.step(input, server.reply_to.transport.is_reliable());
+        let (machine, acts) = server
+            .machine
+            .step(input, server.reply_to.transport.is_reliable());
         server.machine = machine;
         self.carry_out_server(now, tx, acts);
         if machine.is_terminated() {
@@ -185,7 +187,10 @@ impl Endpoint {
         {
             self.merge_keys.remove(&merge);
         }
-        for timer in [server.retransmit, server.deadline, server.trying].into_iter().flatten() {
+        for timer in [server.retransmit, server.deadline, server.trying]
+            .into_iter()
+            .flatten()
+        {
             self.timers.cancel(timer);
         }
         if let Some(id) = server.dialog {
@@ -250,7 +255,7 @@ impl Endpoint {
         // "The branch parameter in the request is the same as the one in the top Via header field
         // of the request that created the transaction, and the sent-by value [...] and the method
         // of the request matches [...] except for ACK"
-        if let Some(branch) = cookie_branch(&via) {
+        if let Some(branch) = cookie_branch(via) {
             let host = via.host().to_ascii_lowercase();
             let port = via.port().unwrap_or(0).to_be_bytes();
             let parts = [branch.as_bytes(), host.as_bytes(), &port, method.as_bytes()];
@@ -300,7 +305,8 @@ impl Endpoint {
 }
 
 fn cookie_branch(via: &Via) -> Option<&str> {
-    via.branch().filter(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
+    via.branch()
+        .filter(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
 }
 
 const KIND_BRANCH: u8 = 1;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Body, ClientTx, DialogId, Endpoint, Event, Flow, Input, Output, OutgoingRequest, Reply,
+    Body, ClientTx, DialogId, Endpoint, Event, Flow, Input, OutgoingRequest, Output, Reply,
     ServerTx, Target, Transport,
 };
 use crate::header::{Header, NameAddr, To};
@@ -58,14 +58,22 @@ fn invite(pair: &mut Pair, from: Side) -> ClientTx {
 
 fn respond(pair: &mut Pair, side: Side, tx: ServerTx, status: Status) -> Option<DialogId> {
     let now = pair.now;
-    let dialog = pair.node(side).endpoint.respond(now, tx, Reply::new(status)).unwrap();
+    let dialog = pair
+        .node(side)
+        .endpoint
+        .respond(now, tx, Reply::new(status))
+        .unwrap();
     pair.flush();
     dialog
 }
 
 fn hang_up(pair: &mut Pair, side: Side, dialog: DialogId) -> Option<ClientTx> {
     let now = pair.now;
-    let tx = pair.node(side).endpoint.hang_up(now, dialog, Vec::new()).unwrap();
+    let tx = pair
+        .node(side)
+        .endpoint
+        .hang_up(now, dialog, Vec::new())
+        .unwrap();
     pair.flush();
     tx
 }
@@ -86,7 +94,10 @@ fn word(event: &Event) -> String {
         Event::Failed { cause, .. } => format!("failed {cause}"),
         Event::Ended { why, .. } => format!("ended {}", why_word(why)),
         Event::Refused { status, .. } => {
-            format!("refused {}", status.map_or("silently".to_owned(), |s| s.to_string()))
+            format!(
+                "refused {}",
+                status.map_or("silently".to_owned(), |s| s.to_string())
+            )
         }
     }
 }
@@ -99,7 +110,11 @@ fn why_word(why: &super::Ended) -> String {
 }
 
 fn words(pair: &mut Pair, side: Side) -> Vec<String> {
-    pair.node(side).events.drain(..).map(|event| word(&event)).collect()
+    pair.node(side)
+        .events
+        .drain(..)
+        .map(|event| word(&event))
+        .collect()
 }
 
 /// The last event of a side that `pick` takes; events before it are dropped.
@@ -165,7 +180,10 @@ fn parse_response(bytes: &Bytes) -> Response {
 fn last_sent(pair: &Pair, side: Side, kind: &str) -> Bytes {
     let mut sent = pair.sent.iter().rev();
     let found = sent.find(|sent| sent.from == side && sent.kind() == kind);
-    found.unwrap_or_else(|| panic!("{side:?} sent no {kind}: {:?}", pair.ladder())).bytes.clone()
+    found
+        .unwrap_or_else(|| panic!("{side:?} sent no {kind}: {:?}", pair.ladder()))
+        .bytes
+        .clone()
 }
 
 /// A lone endpoint at B's address, fed by hand.
@@ -180,7 +198,10 @@ impl Lone {
         let mut endpoint = Endpoint::new(std::sync::Arc::new(config), Box::new(entropy));
         let addr = Side::B.addr();
         endpoint.listening(&[(Transport::Udp, addr), (Transport::Tcp, addr)]);
-        Self { endpoint, now: crate::testing::epoch() }
+        Self {
+            endpoint,
+            now: crate::testing::epoch(),
+        }
     }
 
     fn flow() -> Flow {
@@ -199,7 +220,8 @@ impl Lone {
 
     fn feed_over(&mut self, flow: Flow, text: &str) -> (Vec<Bytes>, Vec<Event>) {
         let bytes = Bytes::from(text.to_owned());
-        self.endpoint.handle_input(self.now, Input::Received { flow, bytes });
+        self.endpoint
+            .handle_input(self.now, Input::Received { flow, bytes });
         self.drain()
     }
 
@@ -228,7 +250,11 @@ fn status_of(bytes: &Bytes) -> u16 {
 
 /// A request as text; `more` are header lines, each with its line end.
 fn raw(method: &str, branch: &str, seq: u32, to_tag: &str, more: &str) -> String {
-    let to_tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+    let to_tag = if to_tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={to_tag}")
+    };
     format!(
         "{method} sip:bob@192.0.2.2 SIP/2.0\r\n\
          Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch={branch}\r\n\
@@ -242,7 +268,13 @@ fn raw(method: &str, branch: &str, seq: u32, to_tag: &str, more: &str) -> String
 }
 
 fn raw_invite(branch: &str, seq: u32) -> String {
-    raw("INVITE", branch, seq, "", "Contact: <sip:alice@192.0.2.1:5060>\r\n")
+    raw(
+        "INVITE",
+        branch,
+        seq,
+        "",
+        "Contact: <sip:alice@192.0.2.1:5060>\r\n",
+    )
 }
 
 fn target(side: Side) -> Target {

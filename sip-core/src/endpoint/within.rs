@@ -26,7 +26,10 @@ impl Endpoint {
         headers: Vec<(Name, String)>,
         body: Option<Body>,
     ) -> Result<ClientTx, EndpointError> {
-        if matches!(method, Method::Ack | Method::Cancel | Method::Bye | Method::Register) {
+        if matches!(
+            method,
+            Method::Ack | Method::Cancel | Method::Bye | Method::Register
+        ) {
             return Err(EndpointError::MethodNotAllowed(method));
         }
         if self.is_overfull() {
@@ -77,13 +80,7 @@ impl Endpoint {
     }
 
     /// A new request of the peer in a dialog.
-    pub(super) fn take_within(
-        &mut self,
-        now: Instant,
-        id: DialogId,
-        flow: Flow,
-        request: Request,
-    ) {
+    pub(super) fn take_within(&mut self, now: Instant, id: DialogId, flow: Flow, request: Request) {
         if self.is_overfull() && *request.method() != Method::Bye {
             let reply = self.unavailable();
             self.refuse(flow, &request, &reply, "endpoint is full");
@@ -93,15 +90,17 @@ impl Endpoint {
             return;
         };
         let method = request.method().clone();
-        let offer = method == Method::Invite
-            || (method == Method::Update && !request.body().is_empty());
+        let offer =
+            method == Method::Invite || (method == Method::Update && !request.body().is_empty());
         let unacknowledged = method == Method::Invite && entry.answer.is_some();
         let making = method == Method::Invite && entry.origin.is_some();
         let full = entry.pending.len() >= self.config.max_pending_per_dialog;
         let ours = entry.our_offer.is_some() || unacknowledged;
         let theirs = entry.their_offer.is_some() || making;
         let state = entry.state;
-        let in_order = entry.remote_seq.take(request.cseq().seq, method == Method::Notify);
+        let in_order = entry
+            .remote_seq
+            .take(request.cseq().seq, method == Method::Notify);
         let over = match state {
             DialogState::Early | DialogState::Confirmed => false,
             DialogState::Terminating => !matches!(method, Method::Bye | Method::Notify),
@@ -117,7 +116,10 @@ impl Endpoint {
         let refusal = if over {
             Some((Status::CALL_DOES_NOT_EXIST, "the call is over"))
         } else if !in_order {
-            Some((Status::SERVER_INTERNAL_ERROR, "CSeq is lower than that of an earlier request"))
+            Some((
+                Status::SERVER_INTERNAL_ERROR,
+                "CSeq is lower than that of an earlier request",
+            ))
         } else if method == Method::Bye {
             None
         } else if offer && ours {
@@ -130,9 +132,15 @@ impl Endpoint {
             // "A UAS that receives a second INVITE before it sends the final response to a first
             // INVITE with a lower CSeq sequence number on the same dialog MUST return a 500 (Server
             // Internal Error) response to the second INVITE and MUST include a Retry-After header"
-            Some((Status::SERVER_INTERNAL_ERROR, "an earlier offer is not answered yet"))
+            Some((
+                Status::SERVER_INTERNAL_ERROR,
+                "an earlier offer is not answered yet",
+            ))
         } else if full {
-            Some((Status::SERVER_INTERNAL_ERROR, "too many requests wait in this dialog"))
+            Some((
+                Status::SERVER_INTERNAL_ERROR,
+                "too many requests wait in this dialog",
+            ))
         } else {
             None
         };
@@ -162,11 +170,18 @@ impl Endpoint {
             }
             if *request.method() == Method::Notify && ends_subscription(&request) {
                 let event = request.typed::<header::Event>().and_then(Result::ok);
-                let refer = event.and_then(|event| event.id).and_then(|id| id.parse().ok());
+                let refer = event
+                    .and_then(|event| event.id)
+                    .and_then(|id| id.parse().ok());
                 entry.refers_sent.finish(refer);
             }
         }
-        self.tell(Event::InDialog { tx, dialog: id, flow, request });
+        self.tell(Event::InDialog {
+            tx,
+            dialog: id,
+            flow,
+            request,
+        });
         if invite {
             self.outputs.push_back(super::Pending::Trying(tx));
         }
@@ -201,7 +216,9 @@ fn ends_subscription(notify: &Request) -> bool {
 }
 
 fn is_final_notify(headers: &[(Name, String)]) -> bool {
-    let value = headers.iter().find(|(name, _)| *name == Name::SubscriptionState);
+    let value = headers
+        .iter()
+        .find(|(name, _)| *name == Name::SubscriptionState);
     value.is_some_and(|(_, value)| {
         SubscriptionState::parse(value).is_ok_and(|state| state.is_terminated())
     })

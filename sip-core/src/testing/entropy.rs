@@ -24,7 +24,11 @@ impl Random {
 
     /// A number below `bound`; 0 when there is none.
     pub fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.next_u64() % bound }
+        if bound == 0 {
+            0
+        } else {
+            self.next_u64() % bound
+        }
     }
 
     /// True with this probability.
@@ -49,7 +53,10 @@ impl Entropy for SeededEntropy {
     fn fill(&mut self, out: &mut [u8]) {
         for chunk in out.chunks_mut(8) {
             let bytes = self.0.next_u64().to_le_bytes();
-            chunk.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            chunk
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, from)| *to = from);
         }
     }
 }

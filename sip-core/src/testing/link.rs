@@ -22,7 +22,12 @@ pub struct Link {
 impl Link {
     /// A local network: 1 ms, nothing lost, nothing reordered.
     pub fn lan() -> Self {
-        Self { delay: Duration::from_millis(1), jitter: Duration::ZERO, loss: 0.0, duplicate: 0.0 }
+        Self {
+            delay: Duration::from_millis(1),
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplicate: 0.0,
+        }
     }
 
     /// A bad path: 20 % lost, 5 % twice, up to 80 ms of jitter on 20 ms.

@@ -67,7 +67,11 @@ pub struct Sent {
 impl Sent {
     /// The first line.
     pub fn start_line(&self) -> String {
-        let end = self.bytes.iter().position(|byte| *byte == b'\r').unwrap_or(self.bytes.len());
+        let end = self
+            .bytes
+            .iter()
+            .position(|byte| *byte == b'\r')
+            .unwrap_or(self.bytes.len());
         String::from_utf8_lossy(self.bytes.get(..end).unwrap_or_default()).into_owned()
     }
 
@@ -120,7 +124,10 @@ impl Pair {
             let entropy = SeededEntropy::new(random.next_u64());
             let mut endpoint = Endpoint::new(Arc::new(config), Box::new(entropy));
             endpoint.listening(&[(Transport::Udp, side.addr()), (Transport::Tcp, side.addr())]);
-            Node { endpoint, events: VecDeque::new() }
+            Node {
+                endpoint,
+                events: VecDeque::new(),
+            }
         };
         Self {
             a: node(a, Side::A),
@@ -160,7 +167,10 @@ impl Pair {
     /// When something happens next.
     pub fn next(&self) -> Option<Instant> {
         let delivery = self.in_flight.peek().map(|Reverse(delivery)| delivery.at);
-        let timeouts = [self.a.endpoint.poll_timeout(), self.b.endpoint.poll_timeout()];
+        let timeouts = [
+            self.a.endpoint.poll_timeout(),
+            self.b.endpoint.poll_timeout(),
+        ];
         timeouts.into_iter().chain([delivery]).flatten().min()
     }
 
@@ -172,10 +182,16 @@ impl Pair {
             return false;
         };
         self.now = self.now.max(next);
-        let due = self.in_flight.peek().is_some_and(|Reverse(first)| first.at <= self.now);
+        let due = self
+            .in_flight
+            .peek()
+            .is_some_and(|Reverse(first)| first.at <= self.now);
         if let Some(Reverse(delivery)) = due.then(|| self.in_flight.pop()).flatten() {
             let now = self.now;
-            let input = Input::Received { flow: delivery.flow, bytes: delivery.bytes };
+            let input = Input::Received {
+                flow: delivery.flow,
+                bytes: delivery.bytes,
+            };
             self.node(delivery.to).endpoint.handle_input(now, input);
         } else {
             let now = self.now;
@@ -210,7 +226,11 @@ impl Pair {
     /// After a million steps: something keeps itself alive.
     pub fn drive_with(&mut self, application: &mut Application<'_>) {
         let settled = (0..1_000_000).any(|_| !self.step_with(application));
-        assert!(settled, "the simulation does not settle: {:?}", self.a.endpoint.counts());
+        assert!(
+            settled,
+            "the simulation does not settle: {:?}",
+            self.a.endpoint.counts()
+        );
     }
 
     /// Lets everything happen until nothing is left; events are kept at their nodes.
@@ -240,7 +260,10 @@ impl Pair {
                     Output::Resolve(query) => {
                         let now = self.now;
                         let targets = self.names.get(&query.host).cloned().unwrap_or_default();
-                        let input = Input::Resolved { query: query.id, targets };
+                        let input = Input::Resolved {
+                            query: query.id,
+                            targets,
+                        };
                         self.node(side).endpoint.handle_input(now, input);
                     }
                 }
@@ -261,12 +284,18 @@ impl Pair {
 
     /// What was sent so far, one `A>INVITE` or `B>200` each.
     pub fn ladder(&self) -> Vec<String> {
-        self.sent.iter().map(|sent| format!("{:?}>{}", sent.from, sent.kind())).collect()
+        self.sent
+            .iter()
+            .map(|sent| format!("{:?}>{}", sent.from, sent.kind()))
+            .collect()
     }
 
     /// What one side sent of one kind, and when.
     pub fn times(&self, from: Side, kind: &str) -> Vec<u128> {
-        let of_kind = self.sent.iter().filter(|sent| sent.from == from && sent.kind() == kind);
+        let of_kind = self
+            .sent
+            .iter()
+            .filter(|sent| sent.from == from && sent.kind() == kind);
         of_kind.map(|sent| sent.at.as_millis()).collect()
     }
 
@@ -296,7 +325,13 @@ impl Pair {
         self.rules.observe(from, &bytes, arrives);
         let at = self.elapsed();
         let copies = times.len();
-        self.sent.push(Sent { at, from, flow, bytes: bytes.clone(), copies });
+        self.sent.push(Sent {
+            at,
+            from,
+            flow,
+            bytes: bytes.clone(),
+            copies,
+        });
         for time in times {
             self.deliver(from, flow, bytes.clone(), time);
         }

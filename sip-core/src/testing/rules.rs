@@ -39,7 +39,9 @@ impl WireRules {
             Ok(Message::Response(response)) => {
                 self.observe_response(from, bytes, &response, arrives);
             }
-            Err(error) => self.broken.push(format!("{from:?} sent what does not parse: {error}")),
+            Err(error) => self
+                .broken
+                .push(format!("{from:?} sent what does not parse: {error}")),
         }
     }
 
@@ -60,17 +62,27 @@ impl WireRules {
     fn observe_request(&mut self, from: Side, bytes: &Bytes, request: &Request) {
         let method = request.method();
         let branch = request.via().branch().unwrap_or_default().to_owned();
-        self.must(branch.starts_with("z9hG4bK"), || format!("{method} without cookie branch"));
-        self.must(request.has(&Name::MaxForwards), || format!("{method} without Max-Forwards"));
-        self.must(request.from().tag().is_some(), || format!("{method} without From tag"));
-        self.must(request.has(&Name::ContentLength), || format!("{method} without length"));
+        self.must(branch.starts_with("z9hG4bK"), || {
+            format!("{method} without cookie branch")
+        });
+        self.must(request.has(&Name::MaxForwards), || {
+            format!("{method} without Max-Forwards")
+        });
+        self.must(request.from().tag().is_some(), || {
+            format!("{method} without From tag")
+        });
+        self.must(request.has(&Name::ContentLength), || {
+            format!("{method} without length")
+        });
 
         //= RFC 3261 17.1.1.2
         // A retransmission is the same message.
         let key = (from, branch, method.to_string());
         if let Some(first) = self.requests.get(&key) {
             let same = first == bytes;
-            self.must(same, || format!("{method} was retransmitted with other bytes"));
+            self.must(same, || {
+                format!("{method} was retransmitted with other bytes")
+            });
             return;
         }
         self.requests.insert(key, bytes.clone());
@@ -104,7 +116,9 @@ impl WireRules {
         //= RFC 3261 8.2.6.2
         // "the UAS MUST add a tag to the To header field in the response (with the exception of the
         // 100 (Trying) response [...]) The same tag MUST be used for all responses to that request"
-        self.must(!callee.is_empty(), || format!("{status} to {} without To tag", cseq.method));
+        self.must(!callee.is_empty(), || {
+            format!("{status} to {} without To tag", cseq.method)
+        });
         let key = (from, call_id.clone(), cseq.to_string(), branch.clone());
         let before = self.tags.insert(key, callee.clone());
         self.must(before.is_none_or(|before| before == callee), || {

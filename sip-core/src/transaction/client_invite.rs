@@ -44,7 +44,11 @@ pub enum Input {
 pub fn start(reliable: bool) -> (State, &'static [Act]) {
     //= RFC 3261 17.1.1.2
     // "If an unreliable transport is being used, the client transaction MUST start timer A"
-    if reliable { (State::Calling, &[Start(B)]) } else { (State::Calling, &[Start(A), Start(B)]) }
+    if reliable {
+        (State::Calling, &[Start(B)])
+    } else {
+        (State::Calling, &[Start(A), Start(B)])
+    }
 }
 
 /// One arrow of the figure. `reliable` tells whether the transport retransmits by itself.
@@ -60,9 +64,7 @@ pub fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Act
 
         //= RFC 6026 7.2
         // "a 2xx response [...] MUST [...] transition to the Accepted state"
-        (Calling | Proceeding, Success) => {
-            (Accepted, &[Stop(A), Stop(B), Start(M), Deliver])
-        }
+        (Calling | Proceeding, Success) => (Accepted, &[Stop(A), Stop(B), Start(M), Deliver]),
         (Accepted, Success) => (Accepted, &[Deliver]),
         (Accepted, TimerM) => (Terminated, &[]),
 
@@ -108,19 +110,28 @@ mod tests {
         let (state, acts) = step(State::Calling, Input::Provisional, false);
         assert_eq!(state, State::Proceeding);
         assert!(acts.contains(&Stop(A)) && acts.contains(&Stop(B)));
-        assert_eq!(step(state, Input::TimerA, false), (State::Proceeding, [].as_slice()));
+        assert_eq!(
+            step(state, Input::TimerA, false),
+            (State::Proceeding, [].as_slice())
+        );
     }
 
     #[test]
     fn each_retransmitted_failure_is_acknowledged_and_delivered_once() {
         let (state, acts) = step(State::Proceeding, Input::Failure, false);
         assert!(acts.contains(&SendAck) && acts.contains(&Deliver));
-        assert_eq!(step(state, Input::Failure, false), (State::Completed, [SendAck].as_slice()));
+        assert_eq!(
+            step(state, Input::Failure, false),
+            (State::Completed, [SendAck].as_slice())
+        );
     }
 
     #[test]
     fn a_failure_over_tcp_ends_the_transaction_at_once() {
-        assert_eq!(step(State::Calling, Input::Failure, true).0, State::Terminated);
+        assert_eq!(
+            step(State::Calling, Input::Failure, true).0,
+            State::Terminated
+        );
     }
 
     #[test]
@@ -128,7 +139,10 @@ mod tests {
         let (state, acts) = step(State::Calling, Input::Success, false);
         assert_eq!(state, State::Accepted);
         assert!(acts.contains(&Deliver) && !acts.contains(&SendAck));
-        assert_eq!(step(state, Input::Success, false), (State::Accepted, [Deliver].as_slice()));
+        assert_eq!(
+            step(state, Input::Success, false),
+            (State::Accepted, [Deliver].as_slice())
+        );
         assert_eq!(step(state, Input::TimerM, false).0, State::Terminated);
     }
 }

@@ -36,7 +36,11 @@ pub enum Input {
 
 /// What to do when the transaction starts; the request itself has been sent.
 pub fn start(reliable: bool) -> (State, &'static [Act]) {
-    if reliable { (State::Trying, &[Start(F)]) } else { (State::Trying, &[Start(E), Start(F)]) }
+    if reliable {
+        (State::Trying, &[Start(F)])
+    } else {
+        (State::Trying, &[Start(E), Start(F)])
+    }
 }
 
 /// One arrow of the figure. `reliable` tells whether the transport retransmits by itself.
@@ -81,7 +85,10 @@ mod tests {
     fn a_final_is_delivered_once_and_waits_timer_k_over_udp_only() {
         let (state, acts) = step(State::Trying, Input::Final, false);
         assert!(acts.contains(&Start(K)) && acts.contains(&Deliver));
-        assert_eq!(step(state, Input::Final, false), (State::Completed, [].as_slice()));
+        assert_eq!(
+            step(state, Input::Final, false),
+            (State::Completed, [].as_slice())
+        );
         assert_eq!(step(state, Input::TimerK, false).0, State::Terminated);
         assert_eq!(step(State::Trying, Input::Final, true).0, State::Terminated);
     }

@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn a_retransmitted_invite_is_answered_with_the_last_response() {
         for state in [State::Proceeding, State::Completed] {
-            assert_eq!(step(state, Input::Invite, false), (state, [Resend].as_slice()));
+            assert_eq!(
+                step(state, Input::Invite, false),
+                (state, [Resend].as_slice())
+            );
         }
     }
 
@@ -99,7 +102,10 @@ mod tests {
     fn after_a_2xx_the_invite_is_absorbed_until_timer_l() {
         let (state, acts) = step(State::Proceeding, Input::SendSuccess, false);
         assert_eq!((state, acts), (State::Accepted, [Start(L)].as_slice()));
-        assert_eq!(step(state, Input::Invite, false), (State::Accepted, [].as_slice()));
+        assert_eq!(
+            step(state, Input::Invite, false),
+            (State::Accepted, [].as_slice())
+        );
         assert_eq!(step(state, Input::TimerL, false).0, State::Terminated);
     }
 
@@ -109,7 +115,10 @@ mod tests {
         assert_eq!(state, State::Confirmed);
         assert_eq!(acts, [Stop(G), Stop(H), Start(I)]);
         assert_eq!(step(state, Input::Invite, false).1, []);
-        assert_eq!(step(State::Completed, Input::Ack, true).0, State::Terminated);
+        assert_eq!(
+            step(State::Completed, Input::Ack, true).0,
+            State::Terminated
+        );
     }
 
     #[test]

@@ -69,11 +69,17 @@ mod tests {
     fn only_the_first_final_answer_counts() {
         let (state, acts) = step(State::Trying, Input::SendFinal, false);
         assert_eq!((state, acts), (State::Completed, [Start(J)].as_slice()));
-        assert_eq!(step(state, Input::SendFinal, false), (State::Completed, [].as_slice()));
+        assert_eq!(
+            step(state, Input::SendFinal, false),
+            (State::Completed, [].as_slice())
+        );
     }
 
     #[test]
     fn over_tcp_the_final_answer_ends_the_transaction() {
-        assert_eq!(step(State::Trying, Input::SendFinal, true).0, State::Terminated);
+        assert_eq!(
+            step(State::Trying, Input::SendFinal, true).0,
+            State::Terminated
+        );
     }
 }

@@ -12,7 +12,10 @@ fn a_call_is_set_up_and_hung_up_by_the_caller() {
     let (caller, _) = call(&mut pair);
     hang_up(&mut pair, Side::A, caller);
     pair.drive();
-    assert_eq!(pair.ladder(), ["A>INVITE", "B>100", "B>200", "A>ACK", "A>BYE", "B>200"]);
+    assert_eq!(
+        pair.ladder(),
+        ["A>INVITE", "B>100", "B>200", "A>ACK", "A>BYE", "B>200"]
+    );
     assert_eq!(words(&mut pair, Side::A), ["ended localbye", "final 200"]);
     assert_eq!(words(&mut pair, Side::B), ["ended remote bye"]);
     pair.assert_conserved();
@@ -54,7 +57,11 @@ fn a_call_over_tcp_is_set_up_and_hung_up_on_its_connection() {
     pair.run_for(ms(10));
     hang_up(&mut pair, Side::B, callee);
     pair.drive();
-    assert!(pair.sent.iter().all(|sent| sent.flow.transport == Transport::Tcp));
+    assert!(
+        pair.sent
+            .iter()
+            .all(|sent| sent.flow.transport == Transport::Tcp)
+    );
     let bye = pair.sent.iter().find(|sent| sent.kind() == "BYE").unwrap();
     assert_eq!(bye.flow.connection, 1, "the caller's connection");
     pair.assert_conserved();
@@ -78,7 +85,10 @@ fn early_and_confirmed_dialog_have_the_same_id_on_both_sides() {
     assert_eq!((ringing, progress), (answered, answered));
     assert_eq!(final_dialog(&mut pair, Side::A), early);
     let (a, b) = (&pair.a.endpoint, &pair.b.endpoint);
-    let (caller, callee) = (a.dialog(early).unwrap(), b.dialog(answered.unwrap()).unwrap());
+    let (caller, callee) = (
+        a.dialog(early).unwrap(),
+        b.dialog(answered.unwrap()).unwrap(),
+    );
     assert_eq!(caller.call_id(), callee.call_id());
     assert_eq!(caller.local_tag(), callee.remote_tag());
     assert_eq!(caller.remote_tag(), callee.local_tag());
@@ -106,7 +116,11 @@ fn a_refusal_ends_the_early_dialog_before_the_final_event() {
     pair.drive();
     assert_eq!(
         words(&mut pair, Side::A),
-        ["provisional 180", "ended rejected(status(486))", "final 486"]
+        [
+            "provisional 180",
+            "ended rejected(status(486))",
+            "final 486"
+        ]
     );
     assert_eq!(words(&mut pair, Side::B), ["ended rejected(status(486))"]);
     pair.assert_conserved();
@@ -150,7 +164,11 @@ fn an_early_dialog_is_hung_up_from_either_side() {
         });
         let dialog = if side == Side::A { caller } else { callee };
         let sent = hang_up(&mut pair, side, dialog);
-        assert_eq!(sent.is_some(), side == Side::A, "a CANCEL is a request, a 487 is none");
+        assert_eq!(
+            sent.is_some(),
+            side == Side::A,
+            "a CANCEL is a request, a 487 is none"
+        );
         pair.drive();
         let rejected = "ended rejected(status(487))";
         assert_eq!(words(&mut pair, Side::A), [rejected, "final 487"]);
@@ -223,7 +241,10 @@ fn headers_given_to_hang_up_are_in_the_bye() {
     pair.a.endpoint.hang_up(now, caller, reason).unwrap();
     pair.drive();
     let bye = take(&mut pair, Side::B, |event| match event {
-        Event::Ended { why: crate::endpoint::Ended::RemoteBye(bye), .. } => Some(bye.clone()),
+        Event::Ended {
+            why: crate::endpoint::Ended::RemoteBye(bye),
+            ..
+        } => Some(bye.clone()),
         _ => None,
     });
     assert_eq!(bye.typed::<Reason>().unwrap().unwrap().cause, Some(16));
@@ -236,7 +257,10 @@ fn a_bye_that_nobody_answers_still_ends_the_call() {
     pair.a_to_b.loss = 1.0;
     hang_up(&mut pair, Side::A, caller);
     pair.run_for(Duration::from_secs(32));
-    assert_eq!(words(&mut pair, Side::A), ["ended localbye", "failed timed out"]);
+    assert_eq!(
+        words(&mut pair, Side::A),
+        ["ended localbye", "failed timed out"]
+    );
     pair.run_for(ms(1));
     assert!(pair.a.endpoint.counts().is_zero());
 }
@@ -247,10 +271,16 @@ fn a_request_that_nobody_answers_ends_the_dialog_with_a_bye() {
     let mut pair = Pair::new(14);
     let (caller, _) = call(&mut pair);
     let now = pair.now;
-    pair.a.endpoint.in_dialog(now, caller, Method::Info, Vec::new(), None).unwrap();
+    pair.a
+        .endpoint
+        .in_dialog(now, caller, Method::Info, Vec::new(), None)
+        .unwrap();
     pair.a_to_b.loss = 1.0;
     pair.run_for(Duration::from_secs(33));
-    assert_eq!(words(&mut pair, Side::A), ["ended timeout", "failed timed out"]);
+    assert_eq!(
+        words(&mut pair, Side::A),
+        ["ended timeout", "failed timed out"]
+    );
     assert!(!pair.times(Side::A, "BYE").is_empty());
     pair.a_to_b.loss = 0.0;
     pair.drive();

@@ -110,7 +110,12 @@ fn the_ack_to_a_refusal_has_the_branch_route_and_to_tag_that_it_must() {
     assert_eq!(ack.to().tag(), refusal.to().tag());
     assert_eq!(ack.from().as_str(), invite.from().as_str());
     assert_eq!(ack.cseq().seq, invite.cseq().seq);
-    let route = |request: &Request| request.header(&crate::name::Name::Route).unwrap().into_owned();
+    let route = |request: &Request| {
+        request
+            .header(&crate::name::Name::Route)
+            .unwrap()
+            .into_owned()
+    };
     assert_eq!(route(&ack), route(&invite));
 }
 
@@ -123,7 +128,11 @@ fn each_2xx_is_acknowledged_with_the_same_bytes() {
     pair.a_to_b.loss = 1.0;
     respond(&mut pair, Side::B, tx, Status::OK);
     pair.run_for(ms(3_000));
-    let acks: Vec<_> = pair.sent.iter().filter(|sent| sent.kind() == "ACK").collect();
+    let acks: Vec<_> = pair
+        .sent
+        .iter()
+        .filter(|sent| sent.kind() == "ACK")
+        .collect();
     assert_eq!(acks.len(), 3);
     assert!(acks.iter().all(|ack| ack.bytes == acks[0].bytes));
     assert_eq!(words(&mut pair, Side::A), ["final 200"]);
@@ -135,7 +144,9 @@ fn another_request_is_sent_with_intervals_up_to_t2_and_fails_after_64_t1() {
     let request = outgoing(Method::Options, Side::A);
     send(&mut pair, Side::A, request);
     pair.drive();
-    let sent = [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
+    let sent = [
+        0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500,
+    ];
     assert_eq!(pair.times(Side::A, "OPTIONS"), sent);
     assert_eq!(words(&mut pair, Side::A), ["failed timed out"]);
     assert_eq!(pair.elapsed(), Duration::from_secs(32));
@@ -181,7 +192,10 @@ fn a_transport_failure_is_told_with_its_cause() {
         let request = outgoing(method, Side::A);
         send(&mut pair, Side::A, request);
         let flow = pair.sent[0].flow;
-        let input = Input::FlowFailed { flow, cause: "network is unreachable".to_owned() };
+        let input = Input::FlowFailed {
+            flow,
+            cause: "network is unreachable".to_owned(),
+        };
         let now = pair.now;
         pair.a.endpoint.handle_input(now, input);
         pair.drive();

@@ -57,7 +57,11 @@ impl World {
         };
         let calls = 1 + world.minds.random.below(2);
         for _ in 0..calls {
-            let side = if world.minds.random.chance(0.5) { Side::A } else { Side::B };
+            let side = if world.minds.random.chance(0.5) {
+                Side::A
+            } else {
+                Side::B
+            };
             world.minds.will(world.pair.now, 500, side, Deed::Call);
         }
         world
@@ -90,11 +94,24 @@ impl World {
     }
 
     fn assert_conserved(&self, seed: u64) {
-        let Minds { open_requests, open_dialogs, .. } = &self.minds;
+        let Minds {
+            open_requests,
+            open_dialogs,
+            ..
+        } = &self.minds;
         let counts = [self.pair.a.endpoint.counts(), self.pair.b.endpoint.counts()];
-        assert!(counts.iter().all(|counts| counts.is_zero()), "seed {seed}: left {counts:?}");
-        assert!(open_requests.is_empty(), "seed {seed}: without last event {open_requests:?}");
-        assert!(open_dialogs.is_empty(), "seed {seed}: without Ended {open_dialogs:?}");
+        assert!(
+            counts.iter().all(|counts| counts.is_zero()),
+            "seed {seed}: left {counts:?}"
+        );
+        assert!(
+            open_requests.is_empty(),
+            "seed {seed}: without last event {open_requests:?}"
+        );
+        assert!(
+            open_dialogs.is_empty(),
+            "seed {seed}: without Ended {open_dialogs:?}"
+        );
         let broken = self.pair.rules.broken();
         assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
     }
@@ -182,14 +199,26 @@ impl Minds {
                 if self.random.chance(0.5) {
                     self.will(now, 300, side, Deed::Ring(tx));
                 }
-                let status = if self.random.chance(0.8) { Status::OK } else { Status::BUSY_HERE };
+                let status = if self.random.chance(0.8) {
+                    Status::OK
+                } else {
+                    Status::BUSY_HERE
+                };
                 self.will(now, 3_000, side, Deed::Answer(tx, status));
             }
             Event::Confirmed { dialog, .. } => self.talk(now, side, dialog),
-            Event::Provisional { dialog: Some(dialog), .. } => {
+            Event::Provisional {
+                dialog: Some(dialog),
+                ..
+            } => {
                 self.open_dialogs.insert((side, dialog));
             }
-            Event::InDialog { tx, dialog, request, .. } => {
+            Event::InDialog {
+                tx,
+                dialog,
+                request,
+                ..
+            } => {
                 let status = match request.method() {
                     Method::Refer => Status::ACCEPTED,
                     _ => Status::OK,
@@ -199,11 +228,23 @@ impl Minds {
                     // Two NOTIFYs, perhaps in the same millisecond, as PBXes send them.
                     self.will(now, 0, side, Deed::Notify(dialog, "active;expires=60"));
                     let most = if self.random.chance(0.5) { 0 } else { 3_000 };
-                    self.will(now, most, side, Deed::Notify(dialog, "terminated;reason=noresource"));
+                    self.will(
+                        now,
+                        most,
+                        side,
+                        Deed::Notify(dialog, "terminated;reason=noresource"),
+                    );
                 }
             }
-            Event::Final { tx, dialog, response } => {
-                assert!(self.open_requests.remove(&(side, tx)), "a second last event");
+            Event::Final {
+                tx,
+                dialog,
+                response,
+            } => {
+                assert!(
+                    self.open_requests.remove(&(side, tx)),
+                    "a second last event"
+                );
                 if self.invites.remove(&(side, tx)) {
                     self.see("invite over");
                     if let Some(dialog) = dialog {
@@ -214,13 +255,19 @@ impl Minds {
                 }
             }
             Event::Failed { tx, .. } => {
-                assert!(self.open_requests.remove(&(side, tx)), "a second last event");
+                assert!(
+                    self.open_requests.remove(&(side, tx)),
+                    "a second last event"
+                );
                 if self.invites.remove(&(side, tx)) {
                     self.see("invite over");
                 }
             }
             Event::Ended { dialog, .. } => {
-                assert!(self.open_dialogs.remove(&(side, dialog)), "Ended for {dialog:?} twice");
+                assert!(
+                    self.open_dialogs.remove(&(side, dialog)),
+                    "Ended for {dialog:?} twice"
+                );
             }
             Event::Cancelled { .. } | Event::Provisional { .. } | Event::Refused { .. } => {}
         }
@@ -276,7 +323,11 @@ fn over_a_good_network_no_request_ever_times_out() {
     for seed in 0..200 {
         let world = World::new(seed, Link::lan()).run();
         world.assert_conserved(seed);
-        let lost = world.minds.seen.keys().find(|what| what.contains("timed out"));
+        let lost = world
+            .minds
+            .seen
+            .keys()
+            .find(|what| what.contains("timed out"));
         assert_eq!(lost, None, "seed {seed}");
     }
 }
@@ -285,7 +336,9 @@ fn over_a_good_network_no_request_ever_times_out() {
 fn the_same_seed_gives_the_same_bytes_at_the_same_times() {
     let run = |seed| {
         let sent = World::new(seed, Link::bad()).run().pair.sent;
-        sent.into_iter().map(|sent| (sent.at, sent.from, sent.bytes)).collect::<Vec<_>>()
+        sent.into_iter()
+            .map(|sent| (sent.at, sent.from, sent.bytes))
+            .collect::<Vec<_>>()
     };
     for seed in 0..20 {
         assert!(run(seed) == run(seed), "seed {seed}");
