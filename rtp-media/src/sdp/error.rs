@@ -76,7 +76,7 @@ pub enum SdpErrorKind {
         /// The field's name in the RFC 8866 grammar.
         field: &'static str,
     },
-    /// A NUL byte inside a value.
-    #[error("a NUL byte")]
-    Nul,
+    /// A NUL or CR byte inside a value, which no line may hold (RFC 8866 section 9, byte-string).
+    #[error("a NUL or CR byte inside the line")]
+    Control,
 }

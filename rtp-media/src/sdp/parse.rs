@@ -60,8 +60,8 @@ struct Reader {
 impl Reader {
     fn line(&mut self, number: usize, line: &[u8]) -> Result<(), SdpError> {
         let fail = |kind| SdpError::new(number, kind);
-        if line.contains(&0) {
-            return Err(fail(Kind::Nul));
+        if line.iter().any(|byte| matches!(byte, b'\0' | b'\r')) {
+            return Err(fail(Kind::Control));
         }
         let text = String::from_utf8_lossy(line);
         let mut chars = text.chars();

@@ -61,7 +61,8 @@ fn the_error_names_the_line_and_what_is_wrong_with_it() {
         ("v=0\r\nt=0 -1", 2, "the stop time is not valid"),
         ("v=0\r\na=:x", 2, "the attribute name is missing"),
         ("v=0\r\na=b c:x", 2, "the attribute name is not valid"),
-        ("v=0\r\ns=a\0b", 2, "a NUL byte"),
+        ("v=0\r\ns=a\0b", 2, "a NUL or CR byte inside"),
+        ("v=0\r\na=ptime:2\r0", 2, "a NUL or CR byte inside"),
         ("v=0\r\n\r\ns=-", 2, "not of the form <letter>=<value>"),
     ] {
         let error = error(text);
