@@ -41,6 +41,8 @@ impl TransferOrder {
 #[derive(Debug, Default)]
 pub(crate) struct Handover {
     transfer: Option<Transfer>,
+    /// When the application asked for it, until its REFER is sent.
+    asked: Option<Instant>,
     /// No outcome yet.
     live: bool,
     /// A NOTIFY may still change the record.
@@ -82,7 +84,7 @@ impl Machine {
         asked: Instant,
         order: TransferOrder,
     ) -> Result<(), CallError> {
-        if self.state != CallState::Established {
+        if !matches!(self.state, CallState::Answering | CallState::Established) {
             return Err(CallError::NotEstablished);
         }
         if self.handover.live {
@@ -95,6 +97,7 @@ impl Machine {
                 order.target,
                 order.asserted,
             )),
+            asked: Some(asked),
             live: true,
             open: true,
             cseq: None,
@@ -103,10 +106,16 @@ impl Machine {
         };
         self.act(Action::Listen);
         self.drive_handover(now);
-        self.notice(Notice::TransferSent {
-            after: now.saturating_duration_since(asked),
-        });
         Ok(())
+    }
+
+    /// The REFER is on the wire.
+    pub(super) fn refer_sent(&mut self, now: Instant) {
+        if let Some(asked) = self.handover.asked.take() {
+            self.notice(Notice::TransferSent {
+                after: now.saturating_duration_since(asked),
+            });
+        }
     }
 
     /// Gives the transfer up.
@@ -227,7 +236,7 @@ impl Machine {
             .and_then(Transfer::poll_output)
         {
             match output {
-                Output::SendRefer { headers } => self.act(Action::Request {
+                Output::SendRefer { headers } => self.request(Action::Request {
                     purpose: Purpose::Refer,
                     method: Method::Refer,
                     headers,

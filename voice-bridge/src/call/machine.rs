@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     pub(super) ending: Option<EndCause>,
     /// The status that decided the call so far.
     pub(super) status: Option<Status>,
+    /// Requests that were wanted before the ACK to our 200.
+    after_ack: Vec<Action>,
     deadline: Option<Instant>,
     remind: Option<Instant>,
     actions: VecDeque<Action>,
@@ -80,6 +82,8 @@ pub(crate) enum Input {
     Lost { purpose: Purpose, cause: Lost },
     /// The dialog is over.
     DialogEnded(Ended),
+    /// Our REFER was sent.
+    ReferSent,
     /// So many packets has the peer sent: the answer to [`Action::Listen`].
     Packets(u64),
     /// Something we wanted to send could not be sent.
@@ -145,6 +149,7 @@ impl Machine {
             referred: Referred::default(),
             ending: None,
             status: None,
+            after_ack: Vec::new(),
             deadline: None,
             remind: None,
             actions: VecDeque::new(),
@@ -191,6 +196,7 @@ impl Machine {
             (_, Input::Answer { purpose, response }) => self.replied(now, purpose, &response),
             (_, Input::Lost { purpose, cause }) => self.lost(now, purpose, cause),
             (_, Input::Timeout) => self.timeout(now),
+            (_, Input::ReferSent) => self.refer_sent(now),
             (_, Input::Packets(packets)) => self.packets(now, packets),
 
             (S::Incoming | S::Ringing, Input::Cancelled) => {
@@ -262,8 +268,10 @@ impl Machine {
             Ended::Failed(failure) => ending.cause = EndCause::Unreachable(failure.to_string()),
             other => ending.cause = EndCause::Unreachable(format!("{other:?}")),
         }
-        if let (Some(decided), EndCause::PeerHungUp) = (self.ending.take(), &ending.cause) {
-            // Our BYE and the peer's crossed: we had decided first.
+        if matches!(ending.cause, EndCause::PeerHungUp | EndCause::NoAck)
+            && let Some(decided) = self.ending.take()
+        {
+            // We had decided to hang up before, and could not say so yet.
             ending.cause = decided;
         }
         self.finish(now, ending);
@@ -350,6 +358,8 @@ impl Machine {
                 .get_or_insert(EndCause::Protocol(error.to_string()));
         }
         self.notice(Notice::Established);
+        let wanted = std::mem::take(&mut self.after_ack);
+        self.actions.extend(wanted);
         if let Some(cause) = self.ending.take() {
             self.hang_up(now, cause);
         }
@@ -459,6 +469,16 @@ impl Machine {
         self.actions.push_back(action);
     }
 
+    /// Sends a request in the dialog, once the peer is sure to know it: a request that overtakes
+    /// our 200 would be answered 481, which ends the call.
+    pub(super) fn request(&mut self, action: Action) {
+        if self.state != CallState::Answering {
+            self.act(action);
+        } else if self.after_ack.len() < MAX_EARLY_REQUESTS {
+            self.after_ack.push(action);
+        }
+    }
+
     pub(super) fn notice(&mut self, notice: Notice) {
         self.act(Action::Notice(notice));
     }
@@ -490,6 +510,9 @@ impl Machine {
         }
     }
 }
+
+/// Requests that may wait for the ACK to our 200.
+const MAX_EARLY_REQUESTS: usize = 64;
 
 /// What a body says about media.
 pub(super) fn describe(content_type: Option<&str>, body: &[u8]) -> Description {

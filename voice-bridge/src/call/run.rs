@@ -1,26 +1,28 @@
 //! The conversation of an agent with a caller: the desk on one side, the call on the other.
 //! One loop in one task; the agent runs in another, so that neither can hold up the other.
 
+mod farewell;
+mod transfers;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use refer_transfer::Outcome;
 use tokio::task::{JoinError, JoinHandle};
 
+use self::transfers::LiveTransfer;
 use super::conversation::{Conversation, TransferRules};
 use super::ending::{EndCause, Ending};
-use super::handover::TransferOrder;
-use super::observer::{CallObserver, CallReport, ConversationStart, Spoken, TransferStart, cause};
+use super::observer::{CallObserver, CallReport, ConversationStart, Spoken};
 use super::{Call, CallEvent};
 use crate::agent::{
-    Agent, AgentError, CallEnd, CallInfo, ClosingCause, DeskRequest, DeskServer, Heard, TransferId,
-    TransferNews, TransferRefused, TransferStep, desk,
+    Agent, AgentError, CallInfo, ClosingCause, DeskRequest, DeskServer, Heard, TransferId,
+    TransferNews, TransferStep, desk,
 };
-use crate::error::CallError;
 use crate::fallback;
 use crate::limits::{Ear, LimitReached, Limits, Watch};
 use crate::speech::Voice;
-use refer_transfer::{Outcome, Target, TransferResult};
 
 impl Call {
     /// Lets an agent converse with the peer until the call is over, and reports.
@@ -45,12 +47,18 @@ struct Runner {
     observer: Arc<dyn CallObserver>,
     orders: tokio::sync::mpsc::Receiver<DeskRequest>,
     desk: DeskServer,
+    /// There may be requests at the desk: those of an agent that has left are still honoured.
+    desk_open: bool,
     /// The agent at work; `None` once it has left.
     agent: Option<AgentTask>,
     agent_name: String,
     agent_failure: Option<String>,
     voice: Option<String>,
     watch: Watch,
+    /// Audio has come at all.
+    heard: bool,
+    /// When the last word was sent.
+    played: Option<Instant>,
     caller_ear: Ear,
     agent_ear: Ear,
     spoken: Spoken,
@@ -65,13 +73,6 @@ struct Runner {
     forwarded: bool,
     hang_up: Option<EndCause>,
     ended: Option<Ending>,
-}
-
-/// The transfer under way.
-struct LiveTransfer {
-    id: TransferId,
-    /// Whether this is the forwarding number's.
-    forwarded: bool,
 }
 
 /// What the loop was woken by.
@@ -99,10 +100,13 @@ impl Runner {
             observer: conversation.observer,
             orders: conversation.orders,
             desk,
+            desk_open: true,
             agent: Some(agent),
             agent_name,
             agent_failure: None,
             voice: None,
+            heard: false,
+            played: None,
             caller_ear: Ear::new(),
             agent_ear: Ear::new(),
             spoken: Spoken::default(),
@@ -137,7 +141,10 @@ impl Runner {
                 Wake::Event(None) => self.ended = Some(Ending::of(EndCause::ShutDown, None)),
                 Wake::Request(Some(request)) => self.requested(request).await,
                 // The agent's end of the desk is gone; its task tells why.
-                Wake::Request(None) => self.join().await,
+                Wake::Request(None) => {
+                    self.desk_open = false;
+                    self.join().await;
+                }
                 Wake::Order(order) => self.requested(order).await,
                 Wake::AgentLeft(result) => self.left(result),
                 Wake::Time => {}
@@ -154,6 +161,7 @@ impl Runner {
         let Self {
             call,
             desk,
+            desk_open,
             agent,
             orders,
             ..
@@ -162,7 +170,7 @@ impl Runner {
             event = call.next() => Wake::Event(event),
             request = async {
                 if room { desk.recv().await } else { desk.recv_urgent().await }
-            }, if agent.is_some() => Wake::Request(request),
+            }, if *desk_open => Wake::Request(request),
             Some(order) = orders.recv() => Wake::Order(order),
             result = async {
                 match agent.as_mut() {
@@ -205,7 +213,7 @@ impl Runner {
             self.hang_up.get_or_insert(EndCause::Limit(limit));
         }
         if let Some(at) = self.leaving
-            && (at <= now || self.call.queued().is_zero())
+            && (at <= now || (!self.desk_open && self.call.queued().is_zero()))
             && self.transfer.is_none()
         {
             let cause = match self.closing {
@@ -247,7 +255,11 @@ impl Runner {
         let now = now();
         match event {
             CallEvent::Heard(frame) => {
-                self.watch.audio(now, true);
+                // From its first packet on a leg tells 20 ms every 20 ms, be it only silence: that
+                // packets have stopped is told apart.
+                if !std::mem::replace(&mut self.heard, true) {
+                    self.watch.audio(now, true);
+                }
                 if self.caller_ear.hears(&frame.samples) {
                     self.spoken.caller = true;
                     self.watch.sound(now);
@@ -260,7 +272,10 @@ impl Runner {
                 self.observer.key(digit);
                 self.tell(Heard::Key(digit));
             }
-            CallEvent::NoAudio(_) => self.watch.audio(now, false),
+            CallEvent::NoAudio(since) => {
+                self.watch
+                    .audio(now.checked_sub(since).unwrap_or(now), false);
+            }
             CallEvent::AudioBack => self.watch.audio(now, true),
             CallEvent::Held(held) => self.watch.hold(now, held),
             CallEvent::MarkReached(name) => self.tell(Heard::Mark(name)),
@@ -277,8 +292,8 @@ impl Runner {
             // Dropped, and so declined: our caller is not to be sent anywhere by the peer.
             CallEvent::Refer(refer) => drop(refer),
             CallEvent::Ended(ending) => self.ended = Some(ending),
+            CallEvent::PlayedOut => self.played = Some(now),
             CallEvent::Established
-            | CallEvent::PlayedOut
             | CallEvent::HoldAnswered(_)
             | CallEvent::TransferSent { .. } => {}
         }
@@ -346,100 +361,6 @@ impl Runner {
         }
     }
 
-    /// Sends the REFER, or says why not.
-    async fn begin_transfer(
-        &mut self,
-        asked: &str,
-        forwarded: bool,
-    ) -> Result<TransferId, TransferRefused> {
-        if self.transfer.is_some() {
-            return Err(TransferRefused::AlreadyTransferring);
-        }
-        let target = if forwarded {
-            self.rules.extension(asked)?
-        } else {
-            self.rules.resolve(asked, &self.info.extensions)?
-        };
-        let mut order = TransferOrder::to(Target::blind(target.clone()));
-        order.asserted = self.rules.asserted.clone();
-        order.config = self.rules.config.clone();
-        match self.call.transfer(order).await {
-            Ok(()) => {}
-            Err(CallError::Pending) => return Err(TransferRefused::AlreadyTransferring),
-            Err(CallError::NotEstablished) => {
-                let cause = "the call is not up yet, or no longer".to_owned();
-                return Err(TransferRefused::NotPossible(cause));
-            }
-            Err(_) => return Err(TransferRefused::CallOver),
-        }
-        let number = self.transfers.len().saturating_add(1);
-        let id = TransferId::new(format!("t{number}"));
-        self.observer.transfer_requested(&TransferStart {
-            id: &id,
-            asked,
-            target: &target,
-            forwarded,
-        });
-        self.transfer = Some(LiveTransfer {
-            id: id.clone(),
-            forwarded,
-        });
-        Ok(id)
-    }
-
-    /// A transfer came to its outcome.
-    async fn transferred(&mut self, outcome: Outcome) {
-        let Some(transfer) = self.transfer.take() else {
-            return;
-        };
-        self.watch.sound(now());
-        self.observer.transfer_done(&transfer.id, &outcome);
-        self.transfers.push((transfer.id.clone(), outcome.clone()));
-        if outcome.result == TransferResult::Transferred {
-            self.news(transfer.id, TransferStep::Done);
-            return;
-        }
-        if outcome.caller_still_here && !transfer.forwarded && self.forward(&outcome).await {
-            return;
-        }
-        self.news(transfer.id, failed_step(&outcome));
-    }
-
-    /// Tries the forwarding number instead of a target that cannot be had.
-    async fn forward(&mut self, outcome: &Outcome) -> bool {
-        let unavailable = matches!(
-            outcome.result,
-            TransferResult::NoAnswer | TransferResult::Offline | TransferResult::Timeout
-        );
-        let Some(number) = self.rules.forward_to.clone().filter(|_| unavailable) else {
-            return false;
-        };
-        if std::mem::replace(&mut self.forwarded, true) {
-            return false;
-        }
-        match self.begin_transfer(&number, true).await {
-            Ok(id) => {
-                tracing::info!(
-                    call_id = self.call.call_id(),
-                    "trying the forwarding number"
-                );
-                self.news(id, TransferStep::Progress(CALL_IS_BEING_FORWARDED));
-                true
-            }
-            Err(error) => {
-                tracing::warn!(call_id = self.call.call_id(), %error, "forwarding failed");
-                false
-            }
-        }
-    }
-
-    fn amended(&mut self, outcome: Outcome) {
-        if let Some((id, last)) = self.transfers.last_mut() {
-            self.observer.transfer_amended(id, &outcome);
-            *last = outcome;
-        }
-    }
-
     /// The agent's task is over.
     fn left(&mut self, result: Result<Result<(), AgentError>, JoinError>) {
         self.unheard = self.unheard.saturating_add(self.desk.dropped_audio());
@@ -468,6 +389,7 @@ impl Runner {
         self.agent_name = agent.name().to_owned();
         let (desk, agent) = employ(agent, self.info.clone());
         self.desk = desk;
+        self.desk_open = true;
         self.agent = Some(agent);
     }
 
@@ -484,114 +406,6 @@ impl Runner {
         }
     }
 
-    /// The end: hang up if nobody did, tell the agent, gather the last words.
-    async fn finish(mut self, began: Instant) -> CallReport {
-        if let Some(cause) = self.hang_up.take()
-            && let Err(error) = self.call.end(cause).await
-        {
-            tracing::debug!(call_id = self.call.call_id(), %error, "not hung up properly");
-        }
-        // The last words may still be in the inbox: the end itself, and that of a transfer.
-        let patience = tokio::time::timeout(LAST_OUTCOME, async {
-            while self.ended.is_none() || self.transfer.is_some() {
-                match self.call.next().await {
-                    Some(CallEvent::Ended(ending)) => self.ended = Some(ending),
-                    Some(CallEvent::TransferDone(outcome)) => {
-                        if let Some(transfer) = self.transfer.take() {
-                            self.observer.transfer_done(&transfer.id, &outcome);
-                            self.transfers.push((transfer.id, outcome));
-                        }
-                    }
-                    Some(CallEvent::TransferAmended(outcome)) => self.amended(outcome),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-        });
-        if patience.await.is_err() {
-            tracing::warn!(
-                call_id = self.call.call_id(),
-                "a transfer's outcome did not come"
-            );
-        }
-        let talked = now().saturating_duration_since(began);
-        let ending = self
-            .ended
-            .take()
-            .or_else(|| self.call.ending())
-            .unwrap_or_else(|| Ending::of(EndCause::ShutDown, None));
-        let cause = cause(&ending, &self.transfers);
-        self.dismiss(&cause).await;
-        let codec = self.call.codec();
-        let media = tokio::time::timeout(FAREWELL, self.call.inbox.close(&self.call.control))
-            .await
-            .unwrap_or_default();
-        let report = CallReport {
-            call_id: self.call.call_id().to_owned(),
-            ended_by: cause.ended_by(),
-            cause,
-            status: ending.status,
-            reason: ending.reason,
-            talked,
-            codec,
-            media,
-            agent: self.agent_name,
-            voice: self.voice,
-            agent_failure: self.agent_failure,
-            message_taken: self.message_taken,
-            transfers: self.transfers.clone(),
-            unheard_frames: self.unheard,
-            spoken: self.spoken,
-        };
-        self.observer.ended(&report);
-        if let Some((id, _)) = self.transfers.pop() {
-            tokio::spawn(aftermath(self.call, id, self.observer));
-        }
-        report
-    }
-
-    /// Tells the agent that it is over and waits a moment until it has left.
-    async fn dismiss(&mut self, cause: &EndCause) {
-        self.tell(Heard::Ended(match cause {
-            EndCause::Transferred => CallEnd::Transferred,
-            EndCause::PeerHungUp | EndCause::PeerCancelled => CallEnd::CallerLeft,
-            EndCause::HungUp(_) | EndCause::Limit(_) => CallEnd::HungUp,
-            other => CallEnd::Failed(other.to_string()),
-        }));
-        let Some(mut agent) = self.agent.take() else {
-            return;
-        };
-        // What it still has for the record is taken; everything else is too late.
-        let last = async {
-            loop {
-                tokio::select! {
-                    result = &mut agent => return result.is_ok(),
-                    request = self.desk.recv() => match request {
-                        Some(DeskRequest::Transcript { speaker, text }) => {
-                            self.observer.transcript(speaker, &text);
-                        }
-                        Some(DeskRequest::Tool(tool)) => self.observer.tool(&tool),
-                        Some(DeskRequest::Message(message)) => {
-                            self.message_taken = true;
-                            self.observer.message_taken(&message);
-                        }
-                        Some(_) => {}
-                        None => return (&mut agent).await.is_ok(),
-                    },
-                }
-            }
-        };
-        if tokio::time::timeout(FAREWELL, last).await.is_err() {
-            tracing::warn!(
-                call_id = self.call.call_id(),
-                agent = self.agent_name,
-                "the agent did not leave and was stopped"
-            );
-            agent.abort();
-        }
-        self.unheard = self.unheard.saturating_add(self.desk.dropped_audio());
-    }
-
     fn news(&self, id: TransferId, step: TransferStep) {
         self.tell(Heard::Transfer(TransferNews { id, step }));
     }
@@ -606,36 +420,6 @@ impl Runner {
 fn employ(agent: Box<dyn Agent>, info: CallInfo) -> (DeskServer, AgentTask) {
     let (desk, server) = desk(info);
     (server, tokio::spawn(agent.converse(desk)))
-}
-
-/// Late words on the last transfer, until the phone forgets the call.
-async fn aftermath(mut call: Call, id: TransferId, observer: Arc<dyn CallObserver>) {
-    while let Some(event) = call.event().await {
-        if let CallEvent::TransferAmended(outcome) = event {
-            observer.transfer_amended(&id, &outcome);
-        }
-    }
-}
-
-/// What the agent is told about a transfer that failed while the caller may still be here.
-fn failed_step(outcome: &Outcome) -> TransferStep {
-    use crate::agent::TransferFailure as F;
-    let failure = match (outcome.result, outcome.sip_code) {
-        (TransferResult::Busy, Some(600)) => F::AllBusy,
-        (TransferResult::Busy, _) => F::Busy,
-        (TransferResult::NoAnswer, _) => F::NoAnswer,
-        (TransferResult::Offline, _) => F::Offline,
-        (TransferResult::Declined, _) => F::Declined,
-        (TransferResult::Rejected, Some(code)) => F::from_status(code),
-        (TransferResult::Rejected, None) => F::Rejected,
-        (TransferResult::Timeout, _) => F::Unreachable,
-        _ => F::Unknown,
-    };
-    TransferStep::Failed {
-        failure,
-        code: outcome.sip_code,
-        reason: outcome.reason.clone(),
-    }
 }
 
 /// Now, on tokio's clock, so that a paused one is obeyed.
@@ -658,7 +442,3 @@ const SOON: Duration = Duration::from_millis(100);
 const LAST_WORDS: Duration = Duration::from_secs(60);
 /// How long an agent may take to leave when the call is over.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long the outcome of a transfer is awaited after the call has ended.
-const LAST_OUTCOME: Duration = Duration::from_secs(40);
-/// What an agent hears when the forwarding number is tried.
-const CALL_IS_BEING_FORWARDED: u16 = 181;

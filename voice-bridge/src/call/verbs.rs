@@ -152,7 +152,7 @@ impl Machine {
 
     /// Holds the peer (`true`) or takes it back, with a re-INVITE.
     pub(crate) fn hold(&mut self, held: bool) -> Result<(), CallError> {
-        if self.state != CallState::Established {
+        if !matches!(self.state, CallState::Answering | CallState::Established) {
             return Err(CallError::NotEstablished);
         }
         if self.reinvite.is_some() || self.talk.offered() {
@@ -175,10 +175,10 @@ impl Machine {
 
     /// Sends a key in an INFO, for a peer that takes no telephone events.
     pub(crate) fn send_key(&mut self, digit: char, duration_ms: u16) -> Result<(), CallError> {
-        if !matches!(self.state, CallState::Established | CallState::Transferring) {
+        if !matches!(self.state, CallState::Answering | CallState::Established) {
             return Err(CallError::NotEstablished);
         }
-        self.act(Action::Request {
+        self.request(Action::Request {
             purpose: Purpose::Key,
             method: Method::Info,
             headers: Vec::new(),
@@ -291,7 +291,7 @@ impl Machine {
 
     fn send_reinvite(&mut self) {
         match self.talk.offer() {
-            Ok(body) => self.act(Action::Request {
+            Ok(body) => self.request(Action::Request {
                 purpose: Purpose::Reinvite,
                 method: Method::Invite,
                 headers: Vec::new(),

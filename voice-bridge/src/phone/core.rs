@@ -1,6 +1,9 @@
 //! The phone without its sockets: every call machine, the gate, and who gets which event.
 //! A pure handler of one endpoint; `Phone` drives it over a real one, the tests over simulated links.
 
+mod actions;
+mod registrations;
+
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -19,9 +22,9 @@ use sip_core::status::Status;
 use sip_transport::driver::Handler;
 
 use super::gate::{Gate, Verdict};
-use super::register::{Keeper, Registration, RegistrationState};
+use super::register::{Keeper, RegistrationState};
 use crate::call::EndCause;
-use crate::call::action::{Action, MediaChange, Notice, Purpose};
+use crate::call::action::{Action, Notice, Purpose};
 use crate::call::machine::{CallSettings, Input, Lost, Machine};
 use crate::call::talk::Talk;
 use crate::call::voice::Voice;
@@ -246,33 +249,6 @@ impl PhoneCore {
         }
     }
 
-    /// Keeps a registration from now on.
-    pub(crate) fn register(
-        &mut self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        order: Registration,
-        call_id: String,
-        link: RegistrationLink,
-    ) -> u64 {
-        let CallId(id) = self.next_id();
-        let dice = u32::from(dice(&call_id));
-        self.keepers
-            .insert(id, (Keeper::new(now, order, call_id, dice), link));
-        self.keep(endpoint, now, id);
-        id
-    }
-
-    /// Takes a registration away again.
-    pub(crate) fn leave(&mut self, endpoint: &mut Endpoint, now: Instant, id: u64) {
-        if let Some((keeper, _)) = self.keepers.get_mut(&id) {
-            let before = keeper.poll_timeout();
-            keeper.leave(now);
-            self.reschedule(before, Due::Keeper(id));
-            self.keep(endpoint, now, id);
-        }
-    }
-
     fn next_id(&mut self) -> CallId {
         self.last = self.last.saturating_add(1);
         CallId(self.last)
@@ -397,101 +373,6 @@ impl PhoneCore {
         self.calls.get_mut(&id)?.machine.poll_action()
     }
 
-    /// Does one thing; what the machine must hear at once comes back.
-    fn perform(
-        &mut self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        id: CallId,
-        action: Action,
-    ) -> Option<Input> {
-        let entry = self.calls.get_mut(&id)?;
-        match action {
-            Action::Respond { tx, reply } => {
-                let status = reply.status;
-                let invite = self.invites.contains_key(&tx);
-                if status.is_final() {
-                    self.invites.remove(&tx);
-                }
-                match endpoint.respond(now, tx, reply) {
-                    Ok(Some(dialog)) => {
-                        entry.adopt(dialog);
-                        self.dialogs.insert(dialog, id);
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::debug!(call_id = &*entry.call_id, %status, %error, "no answer sent");
-                        if invite {
-                            return Some(Input::Stuck(error.to_string()));
-                        }
-                    }
-                }
-            }
-            Action::Forget { tx } => {
-                self.invites.remove(&tx);
-                endpoint.forget(now, tx);
-            }
-            Action::Request {
-                purpose,
-                method,
-                headers,
-                body,
-            } => {
-                let sent = match entry.dialog {
-                    Some(dialog) => endpoint.in_dialog(now, dialog, method, headers, body),
-                    None => Err(EndpointError::Gone),
-                };
-                match sent {
-                    Ok(tx) => {
-                        self.requests.insert(tx, Owner::InCall(id, purpose));
-                    }
-                    Err(error) => {
-                        tracing::debug!(call_id = &*entry.call_id, ?purpose, %error, "not sent");
-                        let cause = match error {
-                            EndpointError::InvitePending => Lost::Glare,
-                            error => Lost::Failed(error.to_string()),
-                        };
-                        return Some(Input::Lost { purpose, cause });
-                    }
-                }
-            }
-            Action::Cancel => {
-                let cancelled = entry.invite.map(|tx| endpoint.cancel(now, tx));
-                if let Some(Err(error)) = cancelled {
-                    return Some(Input::Stuck(error.to_string()));
-                }
-            }
-            Action::HangUp { headers } => {
-                let hung_up = match entry.dialog {
-                    Some(dialog) => endpoint.hang_up(now, dialog, headers).map(|_| ()),
-                    None => Err(EndpointError::Gone),
-                };
-                if let Err(error) = hung_up {
-                    return Some(Input::Stuck(error.to_string()));
-                }
-            }
-            Action::Listen => {
-                let packets = entry.voice.as_ref().map(|voice| voice.packets());
-                return packets.map(Input::Packets);
-            }
-            Action::Media(MediaChange::Apply(terms)) => {
-                if let Some(voice) = &mut entry.voice {
-                    voice.apply(terms);
-                }
-            }
-            Action::Media(MediaChange::Stop) => {
-                if let Some(mut voice) = entry.voice.take() {
-                    voice.stop();
-                }
-            }
-            Action::Notice(notice) => {
-                log(&entry.call_id, &notice);
-                (entry.link)(notice);
-            }
-        }
-        None
-    }
-
     /// Forgets a call: from here on its messages are nobody's.
     fn forget(&mut self, id: CallId) {
         let Some(entry) = self.calls.remove(&id) else {
@@ -503,62 +384,6 @@ impl PhoneCore {
         // Its requests stay until the endpoint gives their last event, which it always does.
         for dialog in entry.dialogs {
             self.dialogs.remove(&dialog);
-        }
-    }
-
-    /// Sends what a registration has due, and notes when it is due next.
-    fn keep(&mut self, endpoint: &mut Endpoint, now: Instant, id: u64) {
-        let Some((keeper, link)) = self.keepers.get_mut(&id) else {
-            return;
-        };
-        let before = keeper.poll_timeout();
-        if let Some(request) = keeper.request(now) {
-            match endpoint.request(now, request) {
-                Ok(tx) => {
-                    self.requests.insert(tx, Owner::Keeper(id));
-                }
-                Err(error) => link(keeper.lost(now, error.to_string())),
-            }
-        }
-        self.reschedule(before, Due::Keeper(id));
-        if let Some((keeper, _)) = self.keepers.get(&id)
-            && keeper.is_over()
-        {
-            self.keepers.remove(&id);
-        }
-    }
-
-    /// The answer to a REGISTER, or the lack of one.
-    fn registered(
-        &mut self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        id: u64,
-        note: impl FnOnce(&mut Keeper) -> RegistrationState,
-    ) {
-        let Some((keeper, link)) = self.keepers.get_mut(&id) else {
-            return;
-        };
-        let before = keeper.poll_timeout();
-        let state = note(keeper);
-        link(state);
-        self.reschedule(before, Due::Keeper(id));
-        self.keep(endpoint, now, id);
-    }
-
-    fn reschedule(&mut self, before: Option<Instant>, due: Due) {
-        if let Some(before) = before {
-            self.clock.remove(&(before, due));
-        }
-        let next = match due {
-            Due::Call(id) => self.calls.get(&id).and_then(|entry| entry.due),
-            Due::Keeper(id) => self
-                .keepers
-                .get(&id)
-                .and_then(|(keeper, _)| keeper.poll_timeout()),
-        };
-        if let Some(next) = next {
-            self.clock.insert((next, due));
         }
     }
 }
@@ -687,36 +512,6 @@ impl PhoneCore {
             entry.adopt(dialog);
             self.dialogs.insert(dialog, id);
         }
-    }
-}
-
-/// The news that an operator wants to find in the log.
-fn log(call_id: &str, notice: &Notice) {
-    match notice {
-        Notice::TransferSent { after } => {
-            tracing::info!(call_id, after_us = after.as_micros() as u64, "REFER sent");
-        }
-        Notice::TransferProgress(status) => {
-            tracing::info!(call_id, %status, "transfer progress");
-        }
-        Notice::TransferDone(outcome) => tracing::info!(
-            call_id,
-            result = outcome.label(),
-            confirmed_by = outcome.confirmed_by.label(),
-            sip_code = outcome.sip_code,
-            reason = outcome.reason,
-            "transfer over"
-        ),
-        Notice::TransferAmended(outcome) => tracing::info!(
-            call_id,
-            result = outcome.label(),
-            reason = outcome.reason,
-            "transfer outcome changed afterwards"
-        ),
-        Notice::Ended(ending) => {
-            tracing::info!(call_id, cause = ending.cause.label(), %ending, "call ended");
-        }
-        _ => {}
     }
 }
 
