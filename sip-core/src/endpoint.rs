@@ -5,6 +5,8 @@ mod address;
 mod alarm;
 mod answer;
 pub(crate) mod arena;
+mod cancel;
+mod challenge;
 mod client;
 mod command;
 mod compose;

@@ -1,7 +1,7 @@
 //! Nonces that need no memory until they are used: shard, time and serial under an HMAC.
 //! Used ones are remembered, boundedly, so that no nonce count is accepted twice (RFC 7616 3.4).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -81,7 +81,7 @@ pub(crate) struct Stamp {
 
 /// Remembers which nonce counts were used with which nonce.
 pub(crate) struct Replays {
-    used: HashMap<u64, Window>,
+    used: BTreeMap<u64, Window>,
     // In order of first use, so that the oldest goes first.
     order: VecDeque<(Duration, u64)>,
     // Nonces up to this serial may have been forgotten: unless remembered, they count as stale.
@@ -92,7 +92,7 @@ pub(crate) struct Replays {
 impl Replays {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            used: HashMap::new(),
+            used: BTreeMap::new(),
             order: VecDeque::new(),
             forgotten: None,
             capacity: capacity.max(1),

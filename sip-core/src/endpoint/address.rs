@@ -143,7 +143,7 @@ pub(super) fn reply_flow(flow: Flow, via: &Via) -> Flow {
     // Not when sent-by is a literal address other than the source: that is a NAT, whose mapping
     // alone leads back, as every server on the public Internet has learnt.
     match crate::header::host_ip(via.host()) {
-        Some(ip) if ip != flow.remote.ip() => flow,
+        Some(ip) if ip != flow.remote.ip().to_canonical() => flow,
         _ => {
             let port = via.port().unwrap_or(Transport::Udp.default_port());
             Flow {
@@ -152,6 +152,11 @@ pub(super) fn reply_flow(flow: Flow, via: &Via) -> Flow {
             }
         }
     }
+}
+
+/// An IPv4 address that a dual-stack socket shows mapped into IPv6, as the IPv4 address it is.
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// True when the peer can be reached only where its packets come from: its URI names an address

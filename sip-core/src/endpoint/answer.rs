@@ -153,7 +153,7 @@ impl Endpoint {
         }
         let request = server.request.as_ref()?;
         let bytes = ResponseBuilder::to(request, Status::TRYING)
-            .source(server.flow.remote)
+            .source(super::address::canonical(server.flow.remote))
             .finish();
         server.last = Some(bytes.clone());
         if let Some(timer) = server.trying.take() {

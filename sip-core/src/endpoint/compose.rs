@@ -171,7 +171,8 @@ impl Endpoint {
         let status = reply.status;
         let method = request.method();
         let given = |name: &Name| reply.headers.iter().any(|(given, _)| given == name);
-        let mut out = ResponseBuilder::to(request, status).source(flow.remote);
+        let mut out =
+            ResponseBuilder::to(request, status).source(super::address::canonical(flow.remote));
         if let Some(reason) = &reply.reason {
             out = out.reason(reason)?;
         }

@@ -18,7 +18,8 @@ pub struct Config {
     /// From in requests.
     pub contact_user: Option<String>,
     /// Option tags (RFC 3261 19.2) that the application understands; a `Require` that names
-    /// another is refused with 420. Sent as `Supported`.
+    /// another is refused with 420. Sent as `Supported`. Empty by default: only the application
+    /// knows what it does with an INVITE that has a Replaces header.
     pub supported: Vec<String>,
     /// Methods sent as `Allow`.
     pub allow: Vec<Method>,
@@ -58,7 +59,7 @@ impl Default for Config {
             product: Some("SmartAlex".to_owned()),
             public_address: None,
             contact_user: None,
-            supported: vec!["replaces".to_owned(), "norefersub".to_owned()],
+            supported: Vec::new(),
             allow: vec![
                 Method::Invite,
                 Method::Ack,

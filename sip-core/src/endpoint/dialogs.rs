@@ -187,7 +187,7 @@ impl Endpoint {
         let target = remote_target(request).unwrap_or_else(|| request.from().uri().detached());
         let direct = routes.is_empty() && request.all::<Via>().is_ok_and(|vias| vias.len() == 1);
         let stream = flow.transport != Transport::Udp;
-        let elsewhere = target.ip() != Some(flow.remote.ip());
+        let elsewhere = target.ip() != Some(flow.remote.ip().to_canonical());
         let pin = (direct && (stream || elsewhere)).then_some(Pin::Peer);
         let user = request.uri().raw_user();
         let contact = self.contact(&flow, user, request.uri().is_sips());
@@ -374,7 +374,7 @@ impl Endpoint {
         }
     }
 
-    fn first_seq(&mut self) -> u32 {
+    pub(super) fn first_seq(&mut self) -> u32 {
         super::entropy::draw_u64(&mut *self.entropy) as u32 & 0x7fff
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn draw_hex(entropy: &mut dyn Entropy) -> String {
     hex64(draw_u64(entropy))
 }
 
+/// A tag for From or To. The 0 in front leaves room for a shard's number, as in branches.
+pub(crate) fn tag(number: u64) -> String {
+    format!("0{number:016x}")
+}
+
 /// Writes a number as 16 lower-case hexadecimal digits.
 pub(crate) fn hex64(number: u64) -> String {
     let mut text = String::with_capacity(16);
@@ -80,9 +85,9 @@ impl HashKey {
 pub(crate) struct Fingerprint(u128);
 
 impl Fingerprint {
-    /// 64 of its bits as text, for tags that must be the same on every retransmission.
-    pub(crate) fn to_hex(self) -> String {
-        hex64(self.0 as u64)
+    /// 64 of its bits as a tag, for tags that must be the same on every retransmission.
+    pub(crate) fn to_tag(self) -> String {
+        tag(self.0 as u64)
     }
 }
 

@@ -5,10 +5,9 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::address::Hop;
-use super::alarm::Alarm;
 use super::arena::WireTx;
-use super::client::{Machine, Owner};
-use super::entropy::{Fingerprint, draw_hex, draw_u64};
+use super::client::Owner;
+use super::entropy::{Fingerprint, draw_hex, draw_u64, tag};
 use super::event::{Failure, Output, Query};
 use super::{
     Body, ClientTx, DialogId, Endpoint, EndpointError, Flow, OutgoingRequest, Pending, QueryId,
@@ -20,7 +19,6 @@ use crate::header::{Header, NameAddr, Route};
 use crate::method::Method;
 use crate::name::Name;
 use crate::timer::TimerId;
-use crate::transaction::client_invite::State as InviteState;
 use crate::uri::Uri;
 
 /// A request of ours.
@@ -38,7 +36,7 @@ pub(super) struct Outgoing {
     pub(super) flow: Option<Flow>,
     /// Where else it may be sent, best first.
     pub(super) targets: VecDeque<Target>,
-    pub(super) query: Option<QueryId>,
+    pub(super) queries: Vec<QueryId>,
     pub(super) patience: Option<TimerId>,
     /// It is being cancelled, and fails for this reason.
     pub(super) giving_up: Option<Failure>,
@@ -98,7 +96,7 @@ impl Outgoing {
             wire: None,
             flow: None,
             targets: VecDeque::new(),
-            query: None,
+            queries: Vec::new(),
             patience: None,
             giving_up: None,
             cancel_sent: false,
@@ -141,7 +139,7 @@ impl Endpoint {
         for (_, value) in &routes {
             hops.push(Route::parse(value)?);
         }
-        let tag = draw_hex(&mut *self.entropy);
+        let tag = tag(draw_u64(&mut *self.entropy));
         let fresh = Fresh {
             uri: request.uri,
             from: request.from.without_param("tag").with_tag(&tag)?,
@@ -156,11 +154,10 @@ impl Endpoint {
         //= RFC 3261 8.1.1.5
         // "The sequence number value MUST be expressible as a 32-bit unsigned integer and MUST be
         // less than 2**31."
-        let seq = request
-            .cseq
-            .unwrap_or_else(|| draw_u64(&mut *self.entropy) as u32 & 0x7fff)
-            | 1;
-        let seq = request.cseq.unwrap_or(seq);
+        let seq = match request.cseq {
+            Some(seq) => seq,
+            None => self.first_seq(),
+        };
         let mut outgoing = Outgoing::new(request.method, Scope::Fresh(Box::new(fresh)), seq);
         outgoing.headers = headers;
         outgoing.body = request.body;
@@ -173,109 +170,6 @@ impl Endpoint {
             None => self.send_by_uri(now, tx),
         };
         self.or_forget(tx, sent)
-    }
-
-    /// Gives an INVITE of ours up: sends CANCEL, as soon as a provisional response allows it
-    /// (RFC 3261 9.1). A 2xx that crosses is acknowledged and hung up by the endpoint.
-    ///
-    /// A refusal of the INVITE still shows as `Final`; every other end as `Failed` with
-    /// [`Failure::Cancelled`].
-    pub fn cancel(&mut self, now: Instant, tx: ClientTx) -> Result<(), EndpointError> {
-        let outgoing = self
-            .outgoing
-            .get(tx)
-            .filter(|out| !out.done)
-            .ok_or(EndpointError::Gone)?;
-        if outgoing.method != Method::Invite {
-            return Err(EndpointError::MethodNotAllowed(outgoing.method.clone()));
-        }
-        if outgoing.giving_up.is_none() {
-            self.give_up(now, tx, Failure::Cancelled);
-        }
-        Ok(())
-    }
-
-    pub(super) fn give_up(&mut self, now: Instant, tx: ClientTx, cause: Failure) {
-        let Some(outgoing) = self.outgoing.get_mut(tx) else {
-            return;
-        };
-        outgoing.giving_up = Some(cause.clone());
-        let Some(wire) = outgoing.wire else {
-            self.fail(now, tx, cause);
-            return;
-        };
-        let machine = self.wires.get(wire).map(|transaction| transaction.machine);
-        //= RFC 3261 9.1
-        // "If no provisional response has been received, the CANCEL request MUST NOT be sent;
-        // rather, the client MUST wait for the arrival of a provisional response"
-        if machine == Some(Machine::Invite(InviteState::Proceeding)) {
-            self.send_cancel(now, tx);
-        }
-    }
-
-    /// Sends the CANCEL that was wanted.
-    pub(super) fn send_cancel(&mut self, now: Instant, tx: ClientTx) {
-        let Some(outgoing) = self.outgoing.get_mut(tx).filter(|out| !out.cancel_sent) else {
-            return;
-        };
-        outgoing.cancel_sent = true;
-        let Some(wire) = outgoing.wire else {
-            return;
-        };
-        let Some(invite) = self.wires.get(wire) else {
-            return;
-        };
-        let flow = invite.flow;
-        match super::compose::cancel(&invite.bytes) {
-            Ok((bytes, identity)) => {
-                let fields = self.fields_key(
-                    &identity.call_id,
-                    &identity.from_tag,
-                    identity.seq,
-                    &Method::Cancel,
-                );
-                let sent: Result<_, EndpointError> =
-                    self.open_client(now, Owner::Cancel, &Method::Cancel, flow, fields, |_, _| {
-                        Ok(bytes)
-                    });
-                drop(sent);
-            }
-            Err(error) => tracing::warn!(%error, "no CANCEL could be built"),
-        }
-        //= RFC 3261 9.1
-        // "If there is no final response for the original request in 64*T1 seconds [...] the client
-        // SHOULD then consider the original transaction cancelled"
-        let at = now + self.config.timers.lifetime();
-        self.be_patient(tx, at);
-    }
-
-    /// A request of ours has waited long enough.
-    pub(super) fn lose_patience(&mut self, now: Instant, tx: ClientTx) {
-        let Some(outgoing) = self.outgoing.get_mut(tx) else {
-            return;
-        };
-        outgoing.patience = None;
-        if outgoing.wire.is_none() {
-            self.fail(now, tx, Failure::Unresolved);
-        } else if outgoing.cancel_sent {
-            let cause = outgoing.giving_up.clone().unwrap_or(Failure::Timeout);
-            let wire = outgoing.wire.take();
-            if let Some(wire) = wire {
-                self.close_client(wire);
-            }
-            self.fail(now, tx, cause);
-        } else {
-            self.give_up(now, tx, Failure::Timeout);
-        }
-    }
-
-    pub(super) fn be_patient(&mut self, tx: ClientTx, until: Instant) {
-        if let Some(outgoing) = self.outgoing.get_mut(tx) {
-            if let Some(old) = outgoing.patience.take() {
-                self.timers.cancel(old);
-            }
-            outgoing.patience = Some(self.timers.arm(until, Alarm::Patience(tx)));
-        }
     }
 
     /// The command that made this request failed: it never existed.
@@ -328,10 +222,7 @@ impl Endpoint {
                 // Written once for nothing, so that what cannot be written is told at once.
                 let flow = fallback.unwrap_or_else(|| self.flow_to(nowhere()));
                 self.compose(tx, flow, "z9hG4bK-trial")?;
-                let query = self.ask(Asked::Request(tx), host, port, transport, secure);
-                if let Some(outgoing) = self.outgoing.get_mut(tx) {
-                    outgoing.query = Some(query);
-                }
+                self.ask(Asked::Request(tx), host, port, transport, secure);
                 let at = now + self.config.timers.lifetime();
                 self.be_patient(tx, at);
                 Ok(())
@@ -368,6 +259,7 @@ impl Endpoint {
         self.send_on(now, tx, flow)
     }
 
+    /// Asks the resolver on behalf of a request; the question is dropped with it.
     pub(super) fn ask(
         &mut self,
         asked: Asked,
@@ -375,9 +267,14 @@ impl Endpoint {
         port: Option<u16>,
         transport: Option<Transport>,
         secure: bool,
-    ) -> QueryId {
+    ) {
         self.last_query = self.last_query.wrapping_add(1);
         let id = QueryId(self.last_query);
+        let (Asked::Request(tx) | Asked::Ack(tx, _)) = asked;
+        let Some(outgoing) = self.outgoing.get_mut(tx) else {
+            return;
+        };
+        outgoing.queries.push(id);
         self.queries.insert(id, asked);
         let query = Query {
             id,
@@ -388,12 +285,17 @@ impl Endpoint {
         };
         self.outputs
             .push_back(Pending::Output(Output::Resolve(query)));
-        id
     }
 
     /// The resolver has answered.
     pub(super) fn take_targets(&mut self, now: Instant, query: QueryId, targets: Vec<Target>) {
-        match self.queries.remove(&query) {
+        let asked = self.queries.remove(&query);
+        if let Some(Asked::Request(tx) | Asked::Ack(tx, _)) = asked
+            && let Some(outgoing) = self.outgoing.get_mut(tx)
+        {
+            outgoing.queries.retain(|open| *open != query);
+        }
+        match asked {
             Some(Asked::Request(tx)) => self.send_to_first(now, tx, targets),
             Some(Asked::Ack(tx, dialog)) => self.send_ack(tx, dialog, targets.first().copied()),
             None => {}
@@ -404,7 +306,6 @@ impl Endpoint {
         let Some(outgoing) = self.outgoing.get_mut(tx) else {
             return;
         };
-        outgoing.query = None;
         if let Some(timer) = outgoing.patience.take() {
             self.timers.cancel(timer);
         }
@@ -516,7 +417,7 @@ impl Endpoint {
         if let Some(timer) = outgoing.patience {
             self.timers.cancel(timer);
         }
-        if let Some(query) = outgoing.query {
+        for query in outgoing.queries {
             self.queries.remove(&query);
         }
     }

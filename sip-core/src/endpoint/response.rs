@@ -6,15 +6,13 @@ use std::time::Instant;
 use super::arena::WireTx;
 use super::entropy::{Fingerprint, draw_hex};
 use super::event::{Ended, Event, Failure};
-use super::outgoing::{Acked, Asked, Scope};
+use super::outgoing::{Acked, Asked};
 use super::{ClientTx, DialogId, Endpoint, Flow, Target};
-use crate::auth;
 use crate::dialog::DialogState;
 use crate::endpoint::address::Hop;
-use crate::header::{Challenge, ProxyAuthenticate, ReferSub, WwwAuthenticate};
+use crate::header::ReferSub;
 use crate::message::Response;
 use crate::method::Method;
-use crate::name::Name;
 use crate::status::Status;
 
 impl Endpoint {
@@ -294,6 +292,11 @@ impl Endpoint {
             return;
         };
         let (silent, within, status) = (outgoing.silent, outgoing.within(), response.status());
+        if outgoing.giving_up == Some(Failure::Timeout) && status == Status::REQUEST_TERMINATED {
+            // The endpoint's own CANCEL, which the application knows nothing of.
+            self.fail(now, tx, Failure::Timeout);
+            return;
+        }
         self.end_forks(now, tx, None, |_| Ended::Rejected(status));
         if let Some(id) = within {
             if let Some(dialog) = self.dialogs.get_mut(id)
@@ -412,110 +415,4 @@ impl Endpoint {
             .is_some_and(|out| out.giving_up.is_none());
         free && self.try_next_target(now, tx)
     }
-
-    // Sends a challenged request again, with credentials.
-    fn answer_challenge(
-        &mut self,
-        now: Instant,
-        tx: ClientTx,
-        flow: Flow,
-        response: &Response,
-    ) -> bool {
-        let (kind, name, challenges) = match response.status() {
-            Status::UNAUTHORIZED => (0, Name::Authorization, www_challenges(response)),
-            Status::PROXY_AUTHENTICATION_REQUIRED => {
-                (1, Name::ProxyAuthorization, proxy_challenges(response))
-            }
-            _ => return false,
-        };
-        let Some(outgoing) = self.outgoing.get(tx).filter(|out| out.giving_up.is_none()) else {
-            return false;
-        };
-        let (uri, credentials) = match &outgoing.scope {
-            Scope::Fresh(fresh) => (fresh.routes.plan(&fresh.uri).uri, fresh.credentials.clone()),
-            Scope::Within(id) => match self.dialogs.get(*id) {
-                Some(dialog) => {
-                    let plan = dialog.routes.plan(&dialog.remote_target);
-                    (plan.uri, dialog.credentials.clone())
-                }
-                None => return false,
-            },
-        };
-        let (Some(credentials), tries) = (credentials, outgoing.tries) else {
-            return false;
-        };
-        //= RFC 3261 22.2
-        // "The UAC MUST NOT retry with credentials that have just been rejected", unless the server
-        // says that only the nonce was stale.
-        let stale = challenges.iter().any(|challenge| challenge.stale);
-        let tried = tries.get(kind).copied().unwrap_or(u8::MAX);
-        if tried > 1 || (tried == 1 && !stale) {
-            return false;
-        }
-        let cnonce = draw_hex(&mut *self.entropy);
-        let method = outgoing.method.clone();
-        let uri = uri.without_headers();
-        let Some(answer) =
-            auth::answer(&challenges, &credentials, &method, uri.as_str(), &cnonce, 1)
-        else {
-            return false;
-        };
-        self.end_forks(now, tx, None, |_| Ended::Rejected(response.status()));
-        let Some(outgoing) = self.outgoing.get_mut(tx) else {
-            return false;
-        };
-        outgoing.authorization.retain(|(given, _)| *given != name);
-        outgoing.authorization.push((name, answer.to_string()));
-        if let Some(tries) = outgoing.tries.get_mut(kind) {
-            *tries += 1;
-        }
-        let before = outgoing.seq;
-        //= RFC 3261 22.2
-        // "it MUST increment the CSeq header field value as it would normally when sending an
-        // updated request"
-        outgoing.seq = match outgoing.within().and_then(|id| self.dialogs.get_mut(id)) {
-            Some(dialog) => {
-                dialog.local_seq = dialog.local_seq.saturating_add(1);
-                if method == Method::Refer {
-                    dialog.refers_sent.remove(before);
-                    dialog.refers_sent.add(dialog.local_seq);
-                }
-                dialog.local_seq
-            }
-            None => before.saturating_add(1),
-        };
-        if let Some(timer) = outgoing.patience.take() {
-            self.timers.cancel(timer);
-        }
-        let same = outgoing.flow.map(|sent| Flow {
-            connection: flow.connection,
-            ..sent
-        });
-        let Some(flow) = same else {
-            return false;
-        };
-        match self.send_on(now, tx, flow) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "request could not be sent with credentials");
-                false
-            }
-        }
-    }
-}
-
-fn www_challenges(response: &Response) -> Vec<Challenge> {
-    let lines = response.header_values(&Name::WwwAuthenticate);
-    lines
-        .filter_map(|line| crate::header::Header::parse(&line).ok())
-        .map(|WwwAuthenticate(challenge)| challenge)
-        .collect()
-}
-
-fn proxy_challenges(response: &Response) -> Vec<Challenge> {
-    let lines = response.header_values(&Name::ProxyAuthenticate);
-    lines
-        .filter_map(|line| crate::header::Header::parse(&line).ok())
-        .map(|ProxyAuthenticate(challenge)| challenge)
-        .collect()
 }

@@ -300,7 +300,7 @@ impl Endpoint {
             &seq,
             request.via().branch().unwrap_or_default().as_bytes(),
         ];
-        self.key.fingerprint(KIND_TAG, &parts).to_hex()
+        self.key.fingerprint(KIND_TAG, &parts).to_tag()
     }
 }
 

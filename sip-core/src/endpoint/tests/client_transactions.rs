@@ -52,7 +52,7 @@ fn an_invite_without_final_answer_is_cancelled_after_the_configured_time() {
     invite(&mut pair, Side::A);
     pair.drive();
     assert_eq!(pair.times(Side::A, "CANCEL"), [185_002]);
-    assert_eq!(words(&mut pair, Side::A), ["final 487"]);
+    assert_eq!(words(&mut pair, Side::A), ["failed timed out"]);
     assert_eq!(words(&mut pair, Side::B), ["incoming INVITE", "cancelled"]);
     pair.assert_conserved();
 }

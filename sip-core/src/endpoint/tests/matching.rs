@@ -206,7 +206,11 @@ fn max_forwards_0_is_no_concern_of_a_user_agent_but_nonsense_is() {
 
 #[test]
 fn an_unknown_required_extension_is_refused_and_named() {
-    let mut lone = Lone::new(Config::default());
+    let supported = vec!["replaces".to_owned()];
+    let mut lone = Lone::new(Config {
+        supported,
+        ..Config::default()
+    });
     let more = "Contact: <sip:a@192.0.2.1>\r\nRequire: replaces, 100rel\r\nRequire: nothing\r\n";
     let (sent, told) = lone.feed(&raw("INVITE", "z9hG4bK-1", 1, "", more));
     assert_eq!(codes(&sent), [420]);
