@@ -22,6 +22,14 @@ fn a_leg_has_an_even_port_and_the_next_one() {
 }
 
 #[test]
+fn a_leg_and_its_events_may_be_used_from_any_thread() {
+    fn anywhere<T: Send + Sync + 'static>() {}
+    anywhere::<rtp_media::net::Leg>();
+    anywhere::<rtp_media::net::LegEvents>();
+    anywhere::<Media>();
+}
+
+#[test]
 fn nothing_is_sent_before_the_start() {
     let media = media(31_020, 20);
     let (leg, mut events) = media.open(None).unwrap();
