@@ -288,3 +288,137 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// `base-time` and `max-time` of RFC 5626 4.5.
 const BASE: Duration = Duration::from_secs(30);
 const MAX: Duration = Duration::from_secs(1_800);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_core::message::{Limits, Message};
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn keeper(now: Instant) -> Keeper {
+        let registrar: Uri = "sip:pbx.example.com".parse().unwrap();
+        let address = NameAddr::new("sip:alice@pbx.example.com".parse().unwrap());
+        let mut order = Registration::new(registrar, address);
+        order.expires = seconds(120);
+        Keeper::new(now, order, "one-call-id".to_owned(), 7)
+    }
+
+    fn answer(status: &str, cseq: u32, headers: &str) -> Response {
+        let text = format!(
+            "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+             From: <sip:alice@pbx.example.com>;tag=a\r\nTo: <sip:alice@pbx.example.com>;tag=b\r\n\
+             Call-ID: one-call-id\r\nCSeq: {cseq} REGISTER\r\n{headers}Content-Length: 0\r\n\r\n"
+        );
+        match Message::parse(text.into(), &Limits::default()).unwrap() {
+            Message::Response(response) => response,
+            Message::Request(_) => unreachable!(),
+        }
+    }
+
+    fn asked(request: &OutgoingRequest) -> (u32, &str) {
+        let expires = request
+            .headers
+            .iter()
+            .find(|(name, _)| *name == Name::Expires);
+        (request.cseq.unwrap(), &expires.unwrap().1)
+    }
+
+    #[test]
+    fn a_registration_is_refreshed_before_it_lapses_with_a_higher_cseq() {
+        let t0 = Instant::now();
+        let mut keeper = keeper(t0);
+        assert_eq!(asked(&keeper.request(t0).unwrap()), (1, "120"));
+        assert!(keeper.request(t0).is_none(), "one at a time");
+        // The endpoint has answered a challenge meanwhile: the answer is to CSeq 2.
+        let contact = "Contact: <sip:alice@192.0.2.1>;expires=60\r\n";
+        let state = keeper.answered(t0, &answer("200 OK", 2, contact));
+        let expires = seconds(60);
+        assert_eq!(state, RegistrationState::Registered { expires });
+        assert_eq!(
+            keeper.poll_timeout(),
+            Some(t0 + seconds(48)),
+            "a fifth early"
+        );
+        assert!(keeper.request(t0 + seconds(47)).is_none());
+        let refresh = keeper.request(t0 + seconds(48)).unwrap();
+        assert_eq!(asked(&refresh), (3, "120"));
+        assert_eq!(refresh.call_id.as_deref(), Some("one-call-id"));
+    }
+
+    #[test]
+    fn failures_are_spaced_out_and_forgotten_after_a_success() {
+        let mut now = Instant::now();
+        let mut keeper = keeper(now);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            keeper.request(now).unwrap();
+            let RegistrationState::Failed { retry_in, .. } = keeper.failed(now, &Failure::Timeout)
+            else {
+                panic!("it failed");
+            };
+            waits.push(retry_in);
+            now += retry_in;
+        }
+        assert!(
+            waits[0] >= seconds(15) && waits[0] <= seconds(30),
+            "{waits:?}"
+        );
+        assert!(
+            waits[3] >= seconds(120) && waits[3] <= seconds(240),
+            "{waits:?}"
+        );
+        assert!(
+            waits[8] >= seconds(900) && waits[8] <= seconds(1_800),
+            "{waits:?}"
+        );
+        keeper.request(now).unwrap();
+        keeper.answered(now, &answer("200 OK", 30, "Expires: 100\r\n"));
+        assert_eq!(keeper.poll_timeout(), Some(now + seconds(80)));
+        now += seconds(80);
+        keeper.request(now).unwrap();
+        let state = keeper.failed(now, &Failure::Timeout);
+        assert!(
+            matches!(state, RegistrationState::Failed { retry_in, .. } if retry_in <= seconds(30))
+        );
+    }
+
+    #[test]
+    fn a_registrar_may_name_its_own_pace() {
+        let now = Instant::now();
+        let mut keeper = keeper(now);
+        keeper.request(now).unwrap();
+        let state = keeper.answered(now, &answer("503 Busy", 1, "Retry-After: 300\r\n"));
+        assert_eq!(
+            state,
+            RegistrationState::Failed {
+                status: Some(Status::SERVICE_UNAVAILABLE),
+                cause: "Busy".to_owned(),
+                retry_in: seconds(300),
+            }
+        );
+        let later = now + seconds(300);
+        keeper.request(later).unwrap();
+        let brief = answer("423 Interval Too Brief", 2, "Min-Expires: 600\r\n");
+        assert_eq!(keeper.answered(later, &brief), RegistrationState::Trying);
+        assert_eq!(asked(&keeper.request(later).unwrap()), (3, "600"));
+    }
+
+    #[test]
+    fn leaving_waits_for_the_answer_that_is_out_and_then_says_zero() {
+        let now = Instant::now();
+        let mut keeper = keeper(now);
+        keeper.request(now).unwrap();
+        keeper.leave(now);
+        assert!(keeper.request(now).is_none());
+        keeper.answered(now, &answer("200 OK", 1, "Expires: 100\r\n"));
+        assert!(!keeper.is_over());
+        assert_eq!(asked(&keeper.request(now).unwrap()), (2, "0"));
+        let state = keeper.answered(now, &answer("200 OK", 2, ""));
+        assert_eq!(state, RegistrationState::Left);
+        assert!(keeper.is_over());
+        assert_eq!(keeper.poll_timeout(), None);
+    }
+}
