@@ -4,7 +4,7 @@
 pub mod names;
 mod number;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -96,6 +96,8 @@ pub struct Snapshot {
     /// Networks of trunks that authenticate by address alone; the narrowest first.
     by_source: Vec<(IpNet, Arc<Line>)>,
     by_did: HashMap<(WorkspaceId, String), Arc<Line>>,
+    /// Numbers of trunks that authenticate by address alone.
+    by_address: HashSet<String>,
 }
 
 /// A trunk with all that belongs to it, its password open.
@@ -163,6 +165,11 @@ impl Snapshot {
             .or_else(|| self.trunks_by_source(source).next())
     }
 
+    /// Whether `number` is routed to a trunk that authenticates by address alone.
+    pub fn is_number_by_address(&self, number: &str) -> bool {
+        normal(number).is_some_and(|number| self.by_address.contains(&number))
+    }
+
     /// The trunk of `workspace` that `number`, in whatever form it was dialled, is routed to.
     pub fn did(&self, workspace: &WorkspaceId, number: &str) -> Option<&Arc<Line>> {
         self.by_did.get(&(workspace.clone(), normal(number)?))
@@ -225,6 +232,8 @@ impl Snapshot {
             for net in &trunk.allowed_ips {
                 self.by_source.push((*net, line.clone()));
             }
+            let numbers = trunk.dids.iter().map(|did| did.digits.clone());
+            self.by_address.extend(numbers);
         }
         for did in &trunk.dids {
             self.by_did

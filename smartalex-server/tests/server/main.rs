@@ -1,0 +1,16 @@
+//! The server from outside: in its own process through the command line, and in this one over
+//! loopback HTTP, with a receiver that webhooks are really sent to.
+
+mod agents;
+mod audit;
+mod calls;
+mod cli;
+mod conventions;
+mod extensions;
+mod harness;
+mod ledger;
+mod lifecycle;
+mod live;
+mod secrecy;
+mod trunks;
+mod webhooks;
