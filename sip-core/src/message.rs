@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::header::NameAddr;
 use crate::method::Method;
-use crate::name::{Name, NameId};
+use crate::name::Name;
 use crate::status::Status;
 use crate::uri::Uri;
 
@@ -263,11 +263,7 @@ fn body_range(
 ) -> Result<std::ops::Range<usize>, ParseErrorKind> {
     let from = index.body;
     let present = bytes.len().saturating_sub(from);
-    let length = match index
-        .lines
-        .iter()
-        .find(|line| line.id == NameId::ContentLength as u8)
-    {
+    let length = match index.content_length.and_then(|at| index.lines.get(at)) {
         None => present,
         Some(line) => index::content_length(bytes, *line)?,
     };

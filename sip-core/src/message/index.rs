@@ -68,6 +68,7 @@ pub(crate) struct Index {
     pub(crate) to: Option<usize>,
     pub(crate) call_id: Option<usize>,
     pub(crate) cseq: Option<usize>,
+    pub(crate) content_length: Option<usize>,
 }
 
 impl Index {
@@ -199,7 +200,7 @@ fn line_end(bytes: &[u8], at: usize, fault: &mut Option<ParseErrorKind>) -> Opti
 #[inline]
 fn header_line(bytes: &[u8], start: usize, end: usize, folded: bool) -> Option<Line> {
     let line = bytes.get(start..end)?;
-    let colon = line.iter().position(|b| *b == b':')?;
+    let colon = memchr::memchr(b':', line)?;
     let mut name = line.get(..colon)?;
     while let [rest @ .., b' ' | b'\t'] = name {
         name = rest;
@@ -229,6 +230,7 @@ fn add(index: &mut Index, line: Line, seen: &mut u128, fault: &mut Option<ParseE
         id if id == NameId::To as u8 => &mut index.to,
         id if id == NameId::CallId as u8 => &mut index.call_id,
         id if id == NameId::CSeq as u8 => &mut index.cseq,
+        id if id == NameId::ContentLength as u8 => &mut index.content_length,
         _ => &mut None,
     };
     mandatory.get_or_insert(at);

@@ -45,10 +45,11 @@ impl Text {
         if part.len() > MAX {
             return Err(Fault::TooLong);
         }
-        match std::str::from_utf8(part) {
-            Ok(_) => Ok(Text(bytes.slice_ref(part))),
-            Err(_) => Text::own(String::from_utf8_lossy(part).into_owned()),
+        // Nearly every value is ASCII, which is quicker to see.
+        if part.is_ascii() || std::str::from_utf8(part).is_ok() {
+            return Ok(Text(bytes.slice_ref(part)));
         }
+        Text::own(String::from_utf8_lossy(part).into_owned())
     }
 
     #[inline]
