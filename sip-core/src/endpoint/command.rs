@@ -159,7 +159,7 @@ pub struct Counts {
     pub server_transactions: usize,
     /// Client transactions, lingering ones included.
     pub client_transactions: usize,
-    /// Requests of ours that have not had their last event.
+    /// Requests of ours, and INVITEs that still wait for retransmissions of their 2xx.
     pub requests: usize,
     /// Dialogs, early and lingering ones included.
     pub dialogs: usize,

@@ -183,8 +183,12 @@ fn a_response_with_a_second_via_a_foreign_branch_or_another_method_is_dropped() 
     );
     let forged = ok.replacen("branch=z9hG4bK0.0", "branch=z9hG4bK0.1", 1);
     let guessed = ok.replacen("branch=z9hG4bK0.0.1.", "branch=z9hG4bK0.0.1.0", 1);
+    // The right transaction, but not the secret that only its request had.
+    let digit = ok.find(";branch=").unwrap() + 8 + "z9hG4bK0.0.1.".len();
+    let flipped = if &ok[digit..=digit] == "0" { "1" } else { "0" };
+    let secret = [&ok[..digit], flipped, &ok[digit + 1..]].concat();
     let other = ok.replace("OPTIONS", "INVITE");
-    for wrong in [second, forged, guessed, other] {
+    for wrong in [second, forged, guessed, secret, other] {
         assert_ne!(wrong, ok);
         pair.inject(Side::B, wrong);
         pair.run_for(ms(10));
