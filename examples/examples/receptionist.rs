@@ -1,7 +1,6 @@
 //! A receptionist who speaks, understands keys and transfers: an agent on every call.
 //! `cargo run -p examples --example receptionist -- 0.0.0.0:5060 pbx.example.com 101=Sales`
 
-
 #![allow(clippy::print_stdout, reason = "an example talks to its console")]
 use std::sync::Arc;
 
@@ -58,7 +57,10 @@ async fn serve(ringing: Ringing, mut conversation: Conversation) {
             let report = call.run(conversation).await;
             let transferred = report.transferred();
             let seconds = report.talked.as_secs();
-            println!("{} after {seconds} s, transferred: {transferred}", report.cause);
+            println!(
+                "{} after {seconds} s, transferred: {transferred}",
+                report.cause
+            );
         }
         Err(error) => println!("not answered: {error}"),
     }
