@@ -1,5 +1,10 @@
 //! The messages of RFC 4475 thrown at real sockets: whatever they are, the next caller is served.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod support;
 
