@@ -28,14 +28,11 @@ fn equal_sip(a: &Uri, b: &Uri) -> bool {
         return false;
     }
     let one_way = |a: &Uri, b: &Uri| {
-        a.params().all(|(name, value)| {
-            let name = unescape(name);
-            match b.param(&name) {
-                Some(other) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&other),
-                None => !COUNTS_ALONE
-                    .iter()
-                    .any(|known| name.eq_ignore_ascii_case(known)),
-            }
+        a.params().all(|(name, value)| match has(b, name, value) {
+            Some(equal) => equal,
+            None => !COUNTS_ALONE
+                .iter()
+                .any(|known| unescape(name).eq_ignore_ascii_case(known)),
         })
     };
     let headers = |a: &Uri, b: &Uri| {
@@ -60,10 +57,19 @@ fn equal_tel(a: &Uri, b: &Uri) -> bool {
             .collect::<String>()
     };
     let one_way = |a: &Uri, b: &Uri| {
-        a.params().all(|(name, value)| {
-            b.param(name)
-                .is_some_and(|other| unescape(value.unwrap_or("")).eq_ignore_ascii_case(&other))
-        })
+        a.params()
+            .all(|(name, value)| has(b, name, value) == Some(true))
     };
     digits(a) == digits(b) && one_way(a, b) && one_way(b, a)
+}
+
+/// Whether `uri` has this parameter with this value; `None` when it has none of the name. Where a
+/// peer writes a name twice, against RFC 3261 19.1.1, either will do.
+fn has(uri: &Uri, name: &str, value: Option<&str>) -> Option<bool> {
+    let name = unescape(name);
+    let value = unescape(value.unwrap_or(""));
+    uri.params()
+        .filter(|(other, _)| unescape(other).eq_ignore_ascii_case(&name))
+        .map(|(_, other)| unescape(other.unwrap_or("")).eq_ignore_ascii_case(&value))
+        .reduce(|one, other| one || other)
 }

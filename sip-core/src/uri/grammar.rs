@@ -10,6 +10,9 @@ use super::{Parts, Scheme};
 use crate::header::grammar::{Expected, Input, Parsed, expected, host, port, rule, whole};
 use crate::message::text::{Span, Text};
 
+/// Parameters or headers of one URI: comparing two URIs costs the square of it.
+const MOST: usize = 64;
+
 /// The parts of a whole URI: `SIP-URI / SIPS-URI / telephone-uri / absoluteURI`
 pub(super) fn parts(text: &Text) -> Result<Parts, Expected> {
     let input = text.as_bytes();
@@ -126,7 +129,12 @@ fn userinfo(input: Input<'_>) -> Parsed<'_, UserInfo<'_>> {
 #[inline]
 fn uri_parameters(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let mut rest = input;
+    let mut count = 0;
     while let [b';', after @ ..] = rest {
+        count += 1;
+        if count > MOST {
+            return expected("no more than 64 parameters", rest);
+        }
         let (after, _) = rule("URI parameter", escaped1(is_paramchar))(after)?;
         rest = match after {
             [b'=', value @ ..] => rule("URI parameter value", escaped1(is_paramchar))(value)?.0,
@@ -149,7 +157,12 @@ fn headers(input: Input<'_>) -> Parsed<'_, Input<'_>> {
         }
     };
     let (mut rest, _) = header(input)?;
+    let mut count = 1;
     while let [b'&', after @ ..] = rest {
+        count += 1;
+        if count > MOST {
+            return expected("no more than 64 headers", rest);
+        }
         (rest, _) = header(after)?;
     }
     let section = input

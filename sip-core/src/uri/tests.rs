@@ -138,6 +138,30 @@ fn different_uris_of_the_rfc_are_different() {
 }
 
 #[test]
+fn a_uri_equals_itself_even_with_a_parameter_twice() {
+    let twice = uri("sip:a@b;ftag=1;ftag=2");
+    assert_eq!(twice, twice.detached());
+    assert_ne!(twice, uri("sip:a@b;ftag=3"));
+    assert_ne!(uri("tel:+1;x=1"), uri("tel:+1;x=2"));
+}
+
+#[test]
+fn parameters_and_headers_are_counted() {
+    assert!(format!("sip:a{}", ";x".repeat(64)).parse::<Uri>().is_ok());
+    assert!(format!("sip:a{}", ";x".repeat(65)).parse::<Uri>().is_err());
+    assert!(
+        format!("sip:a?{}x=", "x=&".repeat(63))
+            .parse::<Uri>()
+            .is_ok()
+    );
+    assert!(
+        format!("sip:a?{}x=", "x=&".repeat(64))
+            .parse::<Uri>()
+            .is_err()
+    );
+}
+
+#[test]
 fn made_uris_escape_what_would_change_them() {
     let u = Uri::sip(Some("a@b:c\r\n#"), "example.com", Some(5060)).unwrap();
     assert_eq!(u.as_str(), "sip:a%40b%3Ac%0D%0A%23@example.com:5060");
