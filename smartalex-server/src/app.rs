@@ -1,7 +1,7 @@
 //! What all parts of a running server share.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
@@ -35,7 +35,7 @@ pub struct App {
     pub outbox: Arc<Notify>,
     /// The oldest workspace, which gets what belongs to nobody.
     pub home: WorkspaceId,
-    control: OnceLock<Arc<dyn Control>>,
+    control: RwLock<Option<Arc<dyn Control>>>,
     sip: OnceLock<SipAddresses>,
 }
 
@@ -72,20 +72,20 @@ impl App {
             drain: parts.drain,
             outbox: parts.outbox,
             home: parts.home,
-            control: OnceLock::new(),
+            control: RwLock::new(None),
             sip: OnceLock::new(),
         }
     }
 
-    /// Tells the API how to reach live calls: said once, by the SIP side when it starts.
+    /// Tells the API how to reach live calls: said by the SIP side when it starts.
     pub fn set_control(&self, control: Arc<dyn Control>) {
-        // A second start of the SIP side in one server does not happen; the first one stays.
-        let _ = self.control.set(control);
+        *self.control.write().unwrap_or_else(PoisonError::into_inner) = Some(control);
     }
 
     /// Live control, once the SIP side has started.
-    pub fn control(&self) -> Option<&Arc<dyn Control>> {
-        self.control.get()
+    pub fn control(&self) -> Option<Arc<dyn Control>> {
+        let control = self.control.read().unwrap_or_else(PoisonError::into_inner);
+        control.clone()
     }
 
     /// Tells where SIP listens: said once, by the SIP side when it starts.

@@ -134,11 +134,11 @@ pub(super) async fn send_digits(
 }
 
 /// A call of the caller's workspace that lives, and the way to it.
-async fn live_call<'a>(
-    app: &'a App,
+async fn live_call(
+    app: &App,
     caller: &Caller,
     id: &str,
-) -> Result<(CallId, &'a Arc<dyn Control>), ApiError> {
+) -> Result<(CallId, Arc<dyn Control>), ApiError> {
     let id = path_id(id, CallId::parse, ErrorKind::CallNotFound, "call")?;
     let found = app.store.call(&caller.workspace, &id).await?;
     let detail = found.ok_or_else(|| missing(ErrorKind::CallNotFound, "call"))?;

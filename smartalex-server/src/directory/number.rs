@@ -11,7 +11,7 @@
 /// assert_eq!(normal("reception"), None);
 /// ```
 pub fn normal(number: &str) -> Option<String> {
-    let number = number.trim();
+    let number = number.trim_matches(' ');
     let (international, rest) = match number.strip_prefix('+') {
         Some(rest) => (true, rest),
         None => (false, number),

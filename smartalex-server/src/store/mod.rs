@@ -1,6 +1,8 @@
 //! The store: one trait, so that what is kept does not depend on where.
 //! Every change that customers see is one transaction with its audit entry and its events.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod sqlite;
 
 use std::sync::Arc;

@@ -43,7 +43,10 @@ async fn an_agent_is_made_shown_changed_and_deleted() {
 async fn an_agent_with_nothing_to_say_is_refused() {
     let server = Running::start().await;
     let silent = json!({"name": "Sarah", "runtime": "embedded", "first_message": "  "});
-    let message = server.post("/v1/agents", silent).await.error(422, "invalid_request");
+    let message = server
+        .post("/v1/agents", silent)
+        .await
+        .error(422, "invalid_request");
     assert!(message.contains("nothing to say"), "{message}");
     // One that streams has a voice of its own.
     let runtime = json!({"media_streams": {"url": "ws://127.0.0.1:9/"}});

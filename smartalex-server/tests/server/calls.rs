@@ -44,9 +44,16 @@ async fn transferred_call(server: &Running) -> CallEntry {
     call.voice("bundled prompts");
     call.line(Speaker::Agent, "Hello");
     call.line(Speaker::Caller, "1");
-    call.tool("lookup", json!({"name": "sales"}), json!("101")).await.unwrap();
-    let transfer = call.transfer_requested("101", TransferKind::Blind).await.unwrap();
-    call.transfer_step(&transfer.id, "REFER accepted with 202").await.unwrap();
+    call.tool("lookup", json!({"name": "sales"}), json!("101"))
+        .await
+        .unwrap();
+    let transfer = call
+        .transfer_requested("101", TransferKind::Blind)
+        .await
+        .unwrap();
+    call.transfer_step(&transfer.id, "REFER accepted with 202")
+        .await
+        .unwrap();
     let result = TransferResult {
         outcome: TransferOutcome::Transferred,
         confirmed_by: ConfirmedBy::Pbx,
@@ -83,7 +90,12 @@ async fn a_transferred_call_is_shown_with_all_that_happened() {
     assert_eq!(shown["voice"], "bundled prompts");
     assert_eq!(shown["transcript"][0]["speaker"], "agent");
     assert_eq!(shown["transcript"][1]["text"], "1");
-    assert!(shown["transcript"][1]["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert!(
+        shown["transcript"][1]["timestamp"]
+            .as_str()
+            .unwrap()
+            .ends_with('Z')
+    );
     assert_eq!(shown["tools"][0]["arguments"], json!({"name": "sales"}));
     let transfer = &shown["transfers"][0];
     assert_eq!(transfer["target"], "101");
@@ -92,8 +104,13 @@ async fn a_transferred_call_is_shown_with_all_that_happened() {
     assert_eq!(transfer["outcome"], "transferred");
     assert_eq!(transfer["confirmed_by"], "pbx");
     assert_eq!(transfer["sip_code"], 200);
-    let steps: Vec<_> = (0..3).map(|i| transfer["steps"][i]["what"].clone()).collect();
-    assert_eq!(steps, ["requested", "REFER accepted with 202", "transferred: OK"]);
+    let steps: Vec<_> = (0..3)
+        .map(|i| transfer["steps"][i]["what"].clone())
+        .collect();
+    assert_eq!(
+        steps,
+        ["requested", "REFER accepted with 202", "transferred: OK"]
+    );
     assert_eq!(shown["sip"]["call_id"], "abc@pbx");
     assert_eq!(shown["sip"]["ended_by"], "pbx");
     assert_eq!(shown["sip"]["final_code"], 200);
@@ -103,7 +120,11 @@ async fn a_transferred_call_is_shown_with_all_that_happened() {
     for absent in ["contact_id", "sentiment", "cost", "summary", "campaign_id"] {
         assert_eq!(shown.get(absent), Some(&json!(null)), "{absent}");
     }
-    let path = format!("/v1/calls/{}/transfers/{}", call.id(), transfer["id"].as_str().unwrap());
+    let path = format!(
+        "/v1/calls/{}/transfers/{}",
+        call.id(),
+        transfer["id"].as_str().unwrap()
+    );
     assert_eq!(server.get(&path).await.data(), *transfer);
     let other = format!("/v1/calls/{}/transfers/transfer_x", call.id());
     server.get(&other).await.error(404, "not_found");
@@ -137,7 +158,10 @@ async fn a_live_call_is_shown_as_such_and_listed_only_when_asked_for() {
     let shown = server.get(&format!("/v1/calls/{}", call.id())).await.data();
     assert_eq!(shown["end_timestamp"], json!(null));
     call.close(closing(CallResult::Completed)).await.unwrap();
-    assert_eq!(server.get("/v1/calls/active").await.json()["meta"]["total"], 0);
+    assert_eq!(
+        server.get("/v1/calls/active").await.json()["meta"]["total"],
+        0
+    );
     assert_eq!(server.get("/v1/calls").await.json()["meta"]["total"], 1);
 }
 
@@ -145,14 +169,26 @@ async fn a_live_call_is_shown_as_such_and_listed_only_when_asked_for() {
 async fn refused_calls_leave_a_record_with_code_and_reason() {
     let server = Running::start().await;
     let ledger = &server.app().ledger;
-    ledger.record_refused(refused(404, "no trunk has +27872500199; add it to one", true));
+    ledger.record_refused(refused(
+        404,
+        "no trunk has +27872500199; add it to one",
+        true,
+    ));
     ledger.settled().await.unwrap();
-    let list = server.get("/v1/calls?status=failed&number=%2B27872500199").await.json();
+    let list = server
+        .get("/v1/calls?status=failed&number=%2B27872500199")
+        .await
+        .json();
     assert_eq!(list["meta"]["total"], 1);
     let id = list["data"][0]["id"].as_str().unwrap();
     let shown = server.get(&format!("/v1/calls/{id}")).await.data();
     assert_eq!(shown["sip"]["final_code"], 404);
-    assert!(shown["sip"]["reason"].as_str().unwrap().contains("no trunk"));
+    assert!(
+        shown["sip"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no trunk")
+    );
     let metrics = server.send("GET", "/metrics", &[], "").await.text();
     assert!(metrics.contains("smartalex_invites_refused_total{code=\"404\"} 1"));
 }
@@ -161,7 +197,11 @@ async fn refused_calls_leave_a_record_with_code_and_reason() {
 async fn lists_are_filtered_and_paged() {
     let server = Running::start().await;
     let office = server.office().await;
-    for result in [CallResult::Completed, CallResult::Busy, CallResult::Voicemail] {
+    for result in [
+        CallResult::Completed,
+        CallResult::Busy,
+        CallResult::Voicemail,
+    ] {
         let call = server.open_call(Some(&office)).await;
         call.close(closing(result)).await.unwrap();
     }
@@ -174,7 +214,10 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(total(&format!("trunk_id={}", office.1)).await, 3);
     assert_eq!(total("since_hours=1").await, 3);
     assert_eq!(total("to=2020-01-01T00:00:00Z").await, 0);
-    assert_eq!(total("from=2020-01-01T00:00:00%2B02:00&direction=inbound").await, 3);
+    assert_eq!(
+        total("from=2020-01-01T00:00:00%2B02:00&direction=inbound").await,
+        3
+    );
     assert_eq!(total("direction=web").await, 0);
     assert_eq!(total("number=0027821234567").await, 3);
     let page = server.get("/v1/calls?page=2&per_page=2").await.json();
@@ -189,7 +232,10 @@ async fn csv_holds_every_call_that_the_filter_lets_through() {
     call.from = "=HYPERLINK(\"http://evil\")".to_owned();
     server.app().ledger.record_refused(call);
     for _ in 0..620 {
-        server.app().ledger.record_refused(refused(503, "full", true));
+        server
+            .app()
+            .ledger
+            .record_refused(refused(503, "full", true));
     }
     server.app().ledger.settled().await.unwrap();
     let csv = server

@@ -30,7 +30,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
     assert!(sent.unwrap().success());
 }
 
@@ -48,17 +50,33 @@ impl Drop for Serving {
 fn check_config_names_every_problem_with_key_and_line() {
     let directory = Directory::new();
     let file = directory.path().join("smartalex.toml");
-    std::fs::write(&file, "[sip]\nudp = \"x\"\n\n[http]\nlisten = 5\nport = 1\n").unwrap();
+    std::fs::write(
+        &file,
+        "[sip]\nudp = \"x\"\n\n[http]\nlisten = 5\nport = 1\n",
+    )
+    .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_smartalex-server"));
-    let output = command.args(["check-config", "--config"]).arg(&file).output().unwrap();
+    let output = command
+        .args(["check-config", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let errors = text(&output.stderr);
-    for part in [":2: sip.udp", ":5: http.listen", ":6: http.port: unknown key"] {
+    for part in [
+        ":2: sip.udp",
+        ":5: http.listen",
+        ":6: http.port: unknown key",
+    ] {
         assert!(errors.contains(part), "{part} is not in {errors}");
     }
     std::fs::write(&file, "[sip]\nudp = \"127.0.0.1:5060\"\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_smartalex-server"));
-    let output = command.args(["check-config", "--config"]).arg(&file).output().unwrap();
+    let output = command
+        .args(["check-config", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let output = run(&directory, &["check-config", "--config", "missing.toml"]);
     assert_eq!(output.status.code(), Some(2));
@@ -84,8 +102,14 @@ fn the_first_start_says_its_secrets_once_and_signals_end_it() {
     };
     assert!(after("API key:").starts_with("sak_"));
     assert_eq!(after("Owner's password:").len(), 24);
-    let url = said.split_whitespace().find(|word| word.ends_with("/v1/agents")).unwrap();
-    let host = url.trim_start_matches("http://").trim_end_matches("/v1/agents").to_owned();
+    let url = said
+        .split_whitespace()
+        .find(|word| word.ends_with("/v1/agents"))
+        .unwrap();
+    let host = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/v1/agents")
+        .to_owned();
     let status = |key: &str| {
         let mut stream = std::net::TcpStream::connect(&host).unwrap();
         let request = format!(
@@ -120,7 +144,13 @@ fn the_first_start_says_its_secrets_once_and_signals_end_it() {
     }
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
     let mut log = String::new();
-    child.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    child
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
     assert!(log.contains("draining") && log.contains("stopped"), "{log}");
     assert!(!log.contains(&after("API key:")));
     assert!(!log.contains(&after("Owner's password:")));
@@ -131,7 +161,13 @@ fn the_first_start_says_its_secrets_once_and_signals_end_it() {
     assert!(log.any(|line| line.unwrap().contains("serving")));
     signal(&child.0, "-TERM");
     let mut said = String::new();
-    child.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .0
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert_eq!(said, "");
 }
 

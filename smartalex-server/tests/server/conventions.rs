@@ -32,7 +32,10 @@ async fn a_revoked_key_is_refused_at_once() {
     let key = app.store.api_keys().await.unwrap().pop().unwrap();
     let audit = smartalex_server::audit::AuditEntry::new(&app.home, "t", "t", "t", "");
     let now = smartalex_server::clock::now();
-    app.store.revoke_api_key(&key.id, now, &audit).await.unwrap();
+    app.store
+        .revoke_api_key(&key.id, now, &audit)
+        .await
+        .unwrap();
     let message = server.get("/v1/calls").await.error(401, "unauthorized");
     assert!(message.contains("revoked"));
 }
@@ -43,12 +46,21 @@ async fn roles_may_do_what_they_are_for() {
     let agent = json!({"name": "Sarah", "first_message": "Hello"});
     server.key = Running::make_key(server.app(), Role::Read).await;
     assert_eq!(server.get("/v1/agents").await.status, 200);
-    server.post("/v1/agents", agent.clone()).await.error(403, "forbidden");
+    server
+        .post("/v1/agents", agent.clone())
+        .await
+        .error(403, "forbidden");
     let hangup = "/v1/calls/call_x/hangup";
     server.post(hangup, json!({})).await.error(403, "forbidden");
     server.key = Running::make_key(server.app(), Role::Control).await;
-    server.post("/v1/agents", agent).await.error(403, "forbidden");
-    server.post(hangup, json!({})).await.error(404, "call_not_found");
+    server
+        .post("/v1/agents", agent)
+        .await
+        .error(403, "forbidden");
+    server
+        .post(hangup, json!({}))
+        .await
+        .error(404, "call_not_found");
 }
 
 #[tokio::test]
@@ -58,9 +70,18 @@ async fn paths_methods_and_ids_that_do_not_exist_have_the_error_shape() {
     let answer = server.delete("/v1/calls").await;
     answer.error(405, "invalid_request");
     assert_eq!(answer.header("allow"), Some("GET,HEAD"));
-    server.get("/v1/calls/call_01").await.error(404, "call_not_found");
-    server.get("/v1/calls/trunk_01").await.error(404, "call_not_found");
-    server.get("/v1/trunks/trunk_01").await.error(404, "not_found");
+    server
+        .get("/v1/calls/call_01")
+        .await
+        .error(404, "call_not_found");
+    server
+        .get("/v1/calls/trunk_01")
+        .await
+        .error(404, "call_not_found");
+    server
+        .get("/v1/trunks/trunk_01")
+        .await
+        .error(404, "not_found");
     server.get("/v1/agents/x").await.error(404, "not_found");
 }
 
@@ -68,10 +89,24 @@ async fn paths_methods_and_ids_that_do_not_exist_have_the_error_shape() {
 async fn parameters_that_make_no_sense_are_never_ignored() {
     let server = Running::start().await;
     for query in [
-        "page=0", "page=x", "per_page=0", "per_page=101", "per_page=-1", "unknown=1", "page=1&page=2",
-        "status=done", "since_hours=-1", "since_hours=x", "since_hours=NaN", "from=yesterday",
-        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "direction=up", "agent_id=trunk_1",
-        "trunk_id=1", "number=sarah", "format=xml",
+        "page=0",
+        "page=x",
+        "per_page=0",
+        "per_page=101",
+        "per_page=-1",
+        "unknown=1",
+        "page=1&page=2",
+        "status=done",
+        "since_hours=-1",
+        "since_hours=x",
+        "since_hours=NaN",
+        "from=yesterday",
+        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "direction=up",
+        "agent_id=trunk_1",
+        "trunk_id=1",
+        "number=sarah",
+        "format=xml",
     ] {
         let answer = server.get(&format!("/v1/calls?{query}")).await;
         let message = answer.error(400, "invalid_request");
@@ -81,7 +116,11 @@ async fn parameters_that_make_no_sense_are_never_ignored() {
             "{query}: {message}"
         );
     }
-    for path in ["/v1/trunks?x=1", "/v1/calls/active?status=busy", "/v1/webhooks?page=0"] {
+    for path in [
+        "/v1/trunks?x=1",
+        "/v1/calls/active?status=busy",
+        "/v1/webhooks?page=0",
+    ] {
         server.get(path).await.error(400, "invalid_request");
     }
 }
@@ -90,9 +129,7 @@ async fn parameters_that_make_no_sense_are_never_ignored() {
 async fn bodies_are_read_strictly() {
     let server = Running::start().await;
     let json = [("content-type", "application/json")];
-    let post = async |body: &'static str| {
-        server.with_key("POST", "/v1/agents", &json, body).await
-    };
+    let post = async |body: &'static str| server.with_key("POST", "/v1/agents", &json, body).await;
     post("{").await.error(400, "invalid_request");
     post("").await.error(400, "invalid_request");
     post("[]").await.error(422, "invalid_request");
@@ -133,7 +170,10 @@ async fn the_sixty_first_request_of_a_second_is_refused() {
 async fn the_same_creation_again_gets_the_same_answer() {
     let server = Running::start().await;
     let agent = json!({"name": "Sarah", "first_message": "Hello"}).to_string();
-    let headers = [("content-type", "application/json"), ("idempotency-key", "k1")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k1"),
+    ];
     let post = async |body: String| server.with_key("POST", "/v1/agents", &headers, body).await;
     let first = post(agent.clone()).await;
     let again = post(agent.clone()).await;
@@ -149,7 +189,10 @@ async fn the_same_creation_again_gets_the_same_answer() {
 async fn creations_with_one_key_at_the_same_time_make_one_thing() {
     let server = Running::start().await;
     let trunk = json!({"name": "Office", "pbx_sip_domain": "pbx.example.com"}).to_string();
-    let headers = [("content-type", "application/json"), ("idempotency-key", "k2")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k2"),
+    ];
     let posts = (0..8).map(|_| server.with_key("POST", "/v1/trunks", &headers, trunk.clone()));
     let answers = futures_util::future::join_all(posts).await;
     for answer in &answers {
@@ -162,11 +205,15 @@ async fn creations_with_one_key_at_the_same_time_make_one_thing() {
 #[tokio::test]
 async fn a_refused_creation_does_not_use_its_key_up() {
     let server = Running::start().await;
-    let headers = [("content-type", "application/json"), ("idempotency-key", "k3")];
-    let post = async |body: &'static str| {
-        server.with_key("POST", "/v1/agents", &headers, body).await
-    };
-    post(r#"{"name":"Sarah"}"#).await.error(422, "invalid_request");
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k3"),
+    ];
+    let post =
+        async |body: &'static str| server.with_key("POST", "/v1/agents", &headers, body).await;
+    post(r#"{"name":"Sarah"}"#)
+        .await
+        .error(422, "invalid_request");
     let answer = post(r#"{"name":"Sarah","first_message":"Hello"}"#).await;
     assert_eq!(answer.status, 201);
 }
@@ -197,5 +244,8 @@ async fn a_read_only_workspace_can_be_read_only() {
     app.reload_directory().await.unwrap();
     assert_eq!(server.get("/v1/agents").await.status, 200);
     let agent = json!({"name": "Sarah", "first_message": "Hello"});
-    server.post("/v1/agents", agent).await.error(403, "forbidden");
+    server
+        .post("/v1/agents", agent)
+        .await
+        .error(403, "forbidden");
 }

@@ -93,8 +93,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes)
-            .unwrap_or_else(|_| panic!("no JSON: {:?}", self.text()))
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text()))
     }
 
     pub(crate) fn data(&self) -> Value {
@@ -346,7 +345,10 @@ async fn receive(
             headers,
             body,
         });
-        (state.delay, state.answers.pop_front().unwrap_or((200, vec![])))
+        (
+            state.delay,
+            state.answers.pop_front().unwrap_or((200, vec![])),
+        )
     };
     tokio::time::sleep(delay).await;
     let mut headers = HeaderMap::new();

@@ -25,7 +25,12 @@ async fn a_call_whose_task_is_lost_is_recorded_as_failed() {
     assert_eq!(server.app().ledger.live(), 0);
     let mut shown = None;
     for _ in 0..100 {
-        let found = server.app().store.call(&server.app().home, &id).await.unwrap();
+        let found = server
+            .app()
+            .store
+            .call(&server.app().home, &id)
+            .await
+            .unwrap();
         shown = found.filter(|found| found.call.status.is_some());
         if shown.is_some() {
             break;
@@ -55,7 +60,10 @@ async fn a_late_word_changes_the_record_and_is_told_once() {
     let server = Running::start().await;
     let call = server.open_call(None).await;
     call.answered().await.unwrap();
-    let transfer = call.transfer_requested("101", TransferKind::Blind).await.unwrap();
+    let transfer = call
+        .transfer_requested("101", TransferKind::Blind)
+        .await
+        .unwrap();
     let result = |outcome, code| TransferResult {
         outcome,
         confirmed_by: ConfirmedBy::Pbx,
@@ -73,7 +81,10 @@ async fn a_late_word_changes_the_record_and_is_told_once() {
     assert_eq!(found.call.status, Some(CallStatus::Completed));
     assert_eq!(found.call.outcome, Some(CallOutcome::Transferred));
     assert_eq!(found.transfers.len(), 1);
-    assert_eq!(found.transfers[0].outcome, Some(TransferOutcome::Transferred));
+    assert_eq!(
+        found.transfers[0].outcome,
+        Some(TransferOutcome::Transferred)
+    );
     assert_eq!(found.transfers[0].steps.len(), 3);
 }
 
@@ -97,7 +108,9 @@ async fn many_calls_at_once_share_transactions() {
         per_page: 1,
     };
     let store = &server.app().store;
-    let found = store.calls(&server.app().home, &CallFilter::default(), page).await;
+    let found = store
+        .calls(&server.app().home, &CallFilter::default(), page)
+        .await;
     assert_eq!(found.unwrap().total, 200);
     // Three waits for the disk, shared by all: 50 calls a second would have taken 4 s.
     assert!(took < Duration::from_secs(4), "{took:?}");
@@ -116,7 +129,9 @@ async fn strangers_cannot_fill_the_store() {
     };
     let store = &server.app().store;
     ledger.settled().await.unwrap();
-    let found = store.calls(&server.app().home, &CallFilter::default(), page).await;
+    let found = store
+        .calls(&server.app().home, &CallFilter::default(), page)
+        .await;
     let kept = found.unwrap().total;
     assert!((1_000..1_200).contains(&kept), "{kept}");
     eventually("the rest to be counted", || {

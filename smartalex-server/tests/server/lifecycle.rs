@@ -47,7 +47,10 @@ async fn a_call_of_a_killed_server_is_failed_and_told_after_the_restart() {
     let shown = server.get(&format!("/v1/calls/{id}")).await.data();
     assert_eq!(shown["call_status"], "failed");
     let reason = shown["sip"]["reason"].as_str().unwrap();
-    assert!(reason.contains("the server stopped during the call"), "{reason}");
+    assert!(
+        reason.contains("the server stopped during the call"),
+        "{reason}"
+    );
     let listed = server.get("/v1/calls?status=failed").await.json();
     assert_eq!(listed["data"][0]["id"], id.as_str());
     let received = receiver.wait_for(1).await;
@@ -71,7 +74,9 @@ async fn what_a_killed_server_had_not_delivered_is_delivered_by_the_next() {
     tokio::task::spawn_blocking(move || {
         and_be_killed(move || async move {
             let server = Running::with(config).await;
-            server.hook(&url, &["call.started", "call.answered", "call.ended"]).await;
+            server
+                .hook(&url, &["call.started", "call.answered", "call.ended"])
+                .await;
             let call = server.open_call(None).await;
             call.answered().await.unwrap();
             call.close(closing(CallResult::Completed)).await.unwrap();
@@ -85,9 +90,17 @@ async fn what_a_killed_server_had_not_delivered_is_delivered_by_the_next() {
     let server = Running::with(directory.config()).await;
     let received = receiver.wait_for(4).await;
     let events: Vec<String> = received.iter().map(Received::event).collect();
-    let expected = ["call.started", "call.started", "call.answered", "call.ended"];
+    let expected = [
+        "call.started",
+        "call.started",
+        "call.answered",
+        "call.ended",
+    ];
     assert_eq!(events, expected);
-    assert_eq!(received[0].header("webhook-id"), received[1].header("webhook-id"));
+    assert_eq!(
+        received[0].header("webhook-id"),
+        received[1].header("webhook-id")
+    );
     server.server.shutdown().await;
 }
 
@@ -104,7 +117,10 @@ async fn a_drain_waits_for_calls_and_not_longer_than_it_may() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!running.is_finished());
     call.close(closing(CallResult::Completed)).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), running)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -115,7 +131,10 @@ async fn a_stop_ends_the_server_with_calls() {
     let running = tokio::spawn(server.server.run());
     app.drain.begin();
     app.drain.stop();
-    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), running)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]

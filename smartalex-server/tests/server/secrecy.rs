@@ -43,12 +43,26 @@ async fn no_secret_is_in_the_log_or_in_the_files() {
     let (_, trunk) = server.office().await;
     let path = format!("/v1/trunks/{trunk}/rotate-credentials");
     let rotated = server.post(&path, json!({})).await.data();
-    let password = rotated["connection"]["auth_password"].as_str().unwrap().to_owned();
+    let password = rotated["connection"]["auth_password"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let with_key = json!({"name": "Second", "pbx_sip_domain": "pbx.example.com"}).to_string();
-    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
-    let second = server.with_key("POST", "/v1/trunks", &headers, with_key).await.data();
-    let kept = second["connection"]["auth_password"].as_str().unwrap().to_owned();
-    let (_, signing) = server.hook(&receiver.url(), &["call.started", "call.ended"]).await;
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    let second = server
+        .with_key("POST", "/v1/trunks", &headers, with_key)
+        .await
+        .data();
+    let kept = second["connection"]["auth_password"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (_, signing) = server
+        .hook(&receiver.url(), &["call.started", "call.ended"])
+        .await;
     receiver.answer(&[500]);
     let call = server.open_call(None).await;
     call.close(closing(CallResult::Completed)).await.unwrap();
@@ -59,7 +73,10 @@ async fn no_secret_is_in_the_log_or_in_the_files() {
     server.server.shutdown().await;
 
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(text.contains("serving") && text.contains("was not delivered"), "{text}");
+    assert!(
+        text.contains("serving") && text.contains("was not delivered"),
+        "{text}"
+    );
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         files.extend(std::fs::read(entry.unwrap().path()).unwrap());

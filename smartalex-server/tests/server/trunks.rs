@@ -33,7 +33,10 @@ async fn a_new_trunk_says_what_to_enter_at_the_pbx_and_its_password_once() {
     assert_eq!(password.len(), 24);
     assert!(!connection["auth_username"].as_str().unwrap().is_empty());
     assert_eq!(trunk["status"], "active");
-    assert_eq!((&trunk["registered"], &trunk["active_calls"]), (&json!(false), &json!(0)));
+    assert_eq!(
+        (&trunk["registered"], &trunk["active_calls"]),
+        (&json!(false), &json!(0))
+    );
     let path = format!("/v1/trunks/{}", trunk["id"].as_str().unwrap());
     let shown = server.get(&path).await;
     assert!(!shown.text().contains(password));
@@ -47,7 +50,10 @@ async fn a_new_trunk_says_what_to_enter_at_the_pbx_and_its_password_once() {
     assert_eq!(line.password.as_ref().unwrap().expose(), password);
     assert_eq!(line.agent.as_ref().unwrap().name, "Sarah");
     for number in ["27872500101", "+27872500101", "0027872500101"] {
-        assert!(snapshot.did(&server.app().home, number).is_some(), "{number}");
+        assert!(
+            snapshot.did(&server.app().home, number).is_some(),
+            "{number}"
+        );
     }
     assert!(snapshot.did(&server.app().home, "27872500102").is_none());
 
@@ -69,7 +75,10 @@ async fn a_password_of_ones_own_is_taken_if_it_is_strong() {
         "name": "Office", "pbx_sip_domain": "pbx.example.com",
         "username": "office", "password": "short",
     });
-    server.post("/v1/trunks", trunk.clone()).await.error(422, "invalid_request");
+    server
+        .post("/v1/trunks", trunk.clone())
+        .await
+        .error(422, "invalid_request");
     trunk["password"] = json!("long-enough-password");
     let made = server.post("/v1/trunks", trunk).await.data();
     assert_eq!(made["connection"]["auth_username"], "office");
@@ -80,7 +89,10 @@ async fn a_password_of_ones_own_is_taken_if_it_is_strong() {
 async fn a_trunk_by_address_has_no_credentials() {
     let server = Running::start().await;
     let trunk = json!({"name": "Office", "pbx_sip_domain": "pbx.example.com", "auth": "ip"});
-    let message = server.post("/v1/trunks", trunk).await.error(422, "invalid_request");
+    let message = server
+        .post("/v1/trunks", trunk)
+        .await
+        .error(422, "invalid_request");
     assert!(message.contains("allowed_ips"), "{message}");
     let trunk = |name: &str, net: &str, did: &str| {
         json!({
@@ -88,8 +100,14 @@ async fn a_trunk_by_address_has_no_credentials() {
             "allowed_ips": [net], "dids": [did],
         })
     };
-    let wide = server.post("/v1/trunks", trunk("Wide", "203.0.113.0/24", "+2711")).await.data();
-    let narrow = server.post("/v1/trunks", trunk("Narrow", "203.0.113.7", "+2712")).await.data();
+    let wide = server
+        .post("/v1/trunks", trunk("Wide", "203.0.113.0/24", "+2711"))
+        .await
+        .data();
+    let narrow = server
+        .post("/v1/trunks", trunk("Narrow", "203.0.113.7", "+2712"))
+        .await
+        .data();
     assert_eq!(narrow["connection"]["auth_username"], json!(null));
     assert_eq!(narrow["connection"]["auth_password"], json!(null));
     let snapshot = server.app().directory.snapshot();
@@ -131,15 +149,36 @@ async fn a_trunk_is_changed_suspended_and_its_password_rotated() {
         .patch(&path, json!({"password": "0123456789abcdef"}))
         .await
         .error(422, "invalid_request");
-    server.patch(&path, json!({"status": "x"})).await.error(422, "invalid_request");
+    server
+        .patch(&path, json!({"status": "x"}))
+        .await
+        .error(422, "invalid_request");
 
-    let suspended = server.post(&format!("{path}/suspend"), json!({})).await.data();
+    let suspended = server
+        .post(&format!("{path}/suspend"), json!({}))
+        .await
+        .data();
     assert_eq!(suspended["status"], "suspended");
-    assert!(server.app().directory.snapshot().trunk(&id).unwrap().trunk.suspended);
-    let active = server.post(&format!("{path}/reactivate"), json!({})).await.data();
+    assert!(
+        server
+            .app()
+            .directory
+            .snapshot()
+            .trunk(&id)
+            .unwrap()
+            .trunk
+            .suspended
+    );
+    let active = server
+        .post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .data();
     assert_eq!(active["status"], "active");
 
-    let rotated = server.post(&format!("{path}/rotate-credentials"), json!({})).await.data();
+    let rotated = server
+        .post(&format!("{path}/rotate-credentials"), json!({}))
+        .await
+        .data();
     assert_eq!(rotated["connection"]["auth_password"], password().expose());
     assert_ne!(password(), first);
 }
@@ -149,10 +188,16 @@ async fn what_collides_or_is_not_built_is_refused() {
     let server = Running::start().await;
     server.office().await;
     let trunk = |name: &str| json!({"name": name, "pbx_sip_domain": "pbx.example.com"});
-    server.post("/v1/trunks", trunk("Office")).await.error(409, "conflict");
+    server
+        .post("/v1/trunks", trunk("Office"))
+        .await
+        .error(409, "conflict");
     let mut with_number = trunk("Home");
     with_number["dids"] = json!(["0027872500100"]);
-    let message = server.post("/v1/trunks", with_number).await.error(409, "conflict");
+    let message = server
+        .post("/v1/trunks", with_number)
+        .await
+        .error(409, "conflict");
     assert!(message.contains("0027872500100"), "{message}");
     for (field, value) in [
         ("auth", json!("none")),

@@ -23,12 +23,21 @@ fn mac(secret: &str, parts: &[&[u8]]) -> Vec<u8> {
 fn verify(received: &Received, secret: &str) {
     let id = received.header("webhook-id");
     let at = received.header("webhook-timestamp");
-    let expected = mac(secret, &[id.as_bytes(), b".", at.as_bytes(), b".", &received.body]);
+    let expected = mac(
+        secret,
+        &[id.as_bytes(), b".", at.as_bytes(), b".", &received.body],
+    );
     let expected = base64::engine::general_purpose::STANDARD.encode(expected);
-    assert_eq!(received.header("webhook-signature"), format!("v1,{expected}"));
+    assert_eq!(
+        received.header("webhook-signature"),
+        format!("v1,{expected}")
+    );
     let expected = mac(secret, &[at.as_bytes(), b".", &received.body]);
     let hex: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(received.header("x-smartalex-signature"), format!("t={at},v1={hex}"));
+    assert_eq!(
+        received.header("x-smartalex-signature"),
+        format!("t={at},v1={hex}")
+    );
     let body = received.json();
     assert_eq!(body["id"], id);
     assert_eq!(body["idempotency_key"], id);
@@ -73,7 +82,10 @@ async fn a_call_is_told_in_order_and_signed() {
     assert_eq!(data["transferred"], false);
     assert!(data["duration_seconds"].is_u64());
     let path = format!("/v1/webhooks/{hook}/deliveries");
-    eventually("the results to be written", || receiver.received().len() == 3).await;
+    eventually("the results to be written", || {
+        receiver.received().len() == 3
+    })
+    .await;
     for _ in 0..100 {
         let done = server.get(&format!("{path}?state=delivered")).await.json();
         if done["meta"]["total"] == 3 {
@@ -95,11 +107,22 @@ async fn failures_are_tried_again_with_the_same_id_and_hold_up_only_their_call()
     call.answered().await.unwrap();
     let received = receiver.wait_for(4).await;
     let events: Vec<String> = received.iter().map(Received::event).collect();
-    assert_eq!(events, ["call.started", "call.started", "call.started", "call.answered"]);
+    assert_eq!(
+        events,
+        [
+            "call.started",
+            "call.started",
+            "call.started",
+            "call.answered"
+        ]
+    );
     for one in &received {
         verify(one, &secret);
     }
-    assert_eq!(received[0].header("webhook-id"), received[2].header("webhook-id"));
+    assert_eq!(
+        received[0].header("webhook-id"),
+        received[2].header("webhook-id")
+    );
     assert_eq!(received[0].body, received[2].body);
     assert!(received[1].at - received[0].at >= Duration::from_millis(50));
 }
@@ -128,7 +151,10 @@ async fn after_the_last_try_there_is_a_dead_letter_which_can_be_replayed() {
         letter["id"].as_str().unwrap()
     );
     let answer = server.post(&replay, json!({})).await;
-    assert_eq!((answer.status, &answer.data()["state"]), (202, &json!("pending")));
+    assert_eq!(
+        (answer.status, &answer.data()["state"]),
+        (202, &json!("pending"))
+    );
     let received = receiver.wait_for(5).await;
     assert_eq!(received[4].body, received[0].body);
     server
@@ -221,9 +247,16 @@ async fn private_addresses_are_refused_when_made_and_when_sent() {
     server.server.shutdown().await;
     config.webhooks.allow_private_addresses = false;
     let server = Running::with(config).await;
-    for url in [receiver.url(), "http://localhost:1/".into(), "http://[::1]/".into()] {
+    for url in [
+        receiver.url(),
+        "http://localhost:1/".into(),
+        "http://[::1]/".into(),
+    ] {
         let hook = json!({"url": url, "event_types": ["call.started"]});
-        let message = server.post("/v1/webhooks", hook).await.error(422, "invalid_request");
+        let message = server
+            .post("/v1/webhooks", hook)
+            .await
+            .error(422, "invalid_request");
         assert!(message.contains("not a public address"), "{message}");
     }
     let _call = server.open_call(None).await;
@@ -269,7 +302,10 @@ async fn endpoints_are_made_shown_and_deleted() {
         json!({"url": "https://example.com", "event_types": ["call.ended", "call.ended"]}),
         json!({"url": "https://example.com", "event_types": ["call.ended"], "agent_id": "agent_x"}),
     ] {
-        server.post("/v1/webhooks", wrong).await.error(422, "invalid_request");
+        server
+            .post("/v1/webhooks", wrong)
+            .await
+            .error(422, "invalid_request");
     }
 }
 
@@ -278,7 +314,10 @@ async fn at_most_a_hundred_a_second_reach_one_endpoint() {
     let (server, receiver) = (Running::start().await, Receiver::start().await);
     server.hook(&receiver.url(), &["call.failed"]).await;
     for _ in 0..250 {
-        server.app().ledger.record_refused(refused(503, "full", true));
+        server
+            .app()
+            .ledger
+            .record_refused(refused(503, "full", true));
     }
     let received = receiver.wait_for(250).await;
     for window in received.windows(101) {

@@ -470,3 +470,31 @@ impl Store for SqliteStore {
 
 /// Connections that read.
 const READERS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::secrets::readable;
+    use crate::store::contract::contract;
+
+    /// Removes what the test leaves.
+    struct Directory(std::path::PathBuf);
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    async fn fresh() -> (Arc<dyn Store>, Directory) {
+        let directory = std::env::temp_dir().join(format!("smartalex-store-{}", readable(12)));
+        std::fs::create_dir_all(&directory).unwrap();
+        let url = format!("sqlite://{}/test.db", directory.display());
+        let store = SqliteStore::open(&url).await.unwrap();
+        (Arc::new(store), Directory(directory))
+    }
+
+    contract!(fresh);
+}
