@@ -200,8 +200,7 @@ pub(crate) struct Answer {
 }
 
 //= RFC 3891 6.1
-// "If [...] the dialog was established with a user agent compliant with RFC 2543 [...] a tag of
-// zero is used"
+// A peer of RFC 2543 may have no tag; zero stands for it.
 fn non_empty(tag: &str) -> &str {
     if tag.is_empty() { "0" } else { tag }
 }

@@ -191,7 +191,7 @@ impl Registrar {
         let header = match request.typed::<Expires>() {
             None => None,
             Some(Ok(Expires(seconds))) => Some(seconds),
-            //= RFC 3261 20.19
+            //= RFC 3261 20.10
             // "Malformed values SHOULD be treated as equivalent to 3600."
             Some(Err(_)) => Some(3600),
         };
@@ -232,8 +232,8 @@ impl Registrar {
                 .map(|wish| Duration::from_secs(wish.into()));
             let wish = wish.unwrap_or(self.config.default_expires);
             //= RFC 3261 10.3
-            // "The registrar MAY reject the registration request with a 423 (Interval Too Brief)
-            // [...] that response MUST contain a Min-Expires header field"
+            // "the registrar MAY reject the registration with a response of 423 (Interval Too
+            // Brief). This response MUST contain a Min-Expires header field"
             if !wish.is_zero() && wish < self.config.min_expires {
                 let least = self.config.min_expires.as_secs().to_string();
                 let reply = Reply::new(Status::INTERVAL_TOO_BRIEF);
@@ -246,8 +246,9 @@ impl Registrar {
                 .flatten()
                 .find(|old| old.is_at(uri));
             //= RFC 3261 10.3
-            // "If it does agree, it MUST remove or update the binding only if the CSeq in the
-            // request is higher [...] Otherwise, the update MUST be aborted and the request fails."
+            // "If it does agree, it MUST remove the binding only if the CSeq in the request is
+            // higher than the value stored for that binding. Otherwise, the update MUST be aborted
+            // and the request fails."
             if old.is_some_and(|old| !old.may_change(call_id, seq)) {
                 return Err(out_of_order());
             }

@@ -72,7 +72,7 @@ impl Timer {
             // without a cap: Timer B ends it.
             Self::A => doubled,
             //= RFC 3261 17.1.2.2
-            // "the timer will be reset with a value of MIN(2*T1, T2)"
+            // "the timer is reset, but this time with a value of MIN(2*T1, T2)"
             Self::E | Self::G => doubled.min(timers.t2.max(timers.t1)),
             Self::B | Self::F | Self::H | Self::J | Self::L | Self::M => timers.lifetime(),
             //= RFC 3261 17.1.1.2

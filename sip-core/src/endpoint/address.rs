@@ -134,14 +134,15 @@ impl Endpoint {
 pub(super) fn reply_flow(flow: Flow, via: &Via) -> Flow {
     if flow.transport != Transport::Udp || via.rport().is_some() {
         //= RFC 3581 4
-        // "it MUST send the response to the IP address and port that the request was received from"
+        // The response goes to the address and port that the request came from.
         return flow;
     }
     //= RFC 3261 18.2.2
-    // "If the top Via has a received parameter, the response MUST be sent to the IP address in the
-    // received parameter, using the port indicated in sent-by, if present, or port 5060 if not".
-    // Not when sent-by is a literal address other than the source: that is a NAT, whose mapping
-    // alone leads back, as every server on the public Internet has learnt.
+    // "if the top Via has a "received" parameter, the response MUST be sent to the address in the
+    // "received" parameter, using the port indicated in the "sent-by" value, or using port 5060 if
+    // none is specified explicitly". Not when sent-by is a literal address other than the source:
+    // that is a NAT, whose mapping alone leads back, as every server on the public Internet has
+    // learnt.
     match crate::header::host_ip(via.host()) {
         Some(ip) if ip != flow.remote.ip().to_canonical() => flow,
         _ => {

@@ -48,8 +48,8 @@ impl Endpoint {
             return false;
         };
         //= RFC 3261 22.2
-        // "The UAC MUST NOT retry with credentials that have just been rejected", unless the server
-        // says that only the nonce was stale.
+        // "A UAC MUST NOT re-attempt requests with the credentials that have just been rejected
+        // (though the request may be retried if the nonce was stale)."
         let stale = challenges.iter().any(|challenge| challenge.stale);
         let tried = tries.get(kind).copied().unwrap_or(u8::MAX);
         if tried > 1 || (tried == 1 && !stale) {

@@ -201,10 +201,11 @@ impl Endpoint {
         let cseq = response.cseq();
         let via = response.via();
         //= RFC 3261 17.1.3
-        // "If the response has the same value of the branch parameter in the top Via header field as
-        // the branch parameter in the top Via header field of the request that created the
+        // "If the response has the same value of the branch parameter in the top Via header field
+        // as the branch parameter in the top Via header field of the request that created the
         // transaction" and "the method parameter in the CSeq header field matches the method of the
-        // request". A CANCEL shares the branch of its INVITE and is found by its fields.
+        // request that created the transaction". A CANCEL shares the branch of its INVITE and is
+        // found by its fields.
         if cseq.method != Method::Cancel
             && let Some(text) = via.branch()
         {

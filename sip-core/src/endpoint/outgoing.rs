@@ -236,7 +236,7 @@ impl Endpoint {
 
     //= RFC 3261 18.1.1
     // "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the
-    // path MTU is unknown, the request MUST be sent using an RFC 2914 congestion controlled
+    // path MTU is unknown, the request MUST be sent using an RFC 2914 [43] congestion controlled
     // transport protocol, such as TCP." And back to UDP should that fail.
     fn send_by_size(
         &mut self,

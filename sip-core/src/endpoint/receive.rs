@@ -68,7 +68,7 @@ impl Endpoint {
         match self.find_client(&response) {
             Some(wire) => self.hear(now, wire, flow, response),
             //= RFC 6026 8.6
-            // "stray responses [...] MUST be dropped"
+            // Stray responses are dropped.
             None => tracing::debug!(call_id = response.call_id(), "dropped a stray response"),
         }
     }
@@ -217,8 +217,9 @@ impl Endpoint {
     }
 
     //= RFC 3261 9.2
-    // "The UAS [...] finds its matching transaction by assuming that the request method is anything
-    // but CANCEL or ACK". Only an INVITE can still be cancelled when its CANCEL arrives.
+    // "The TU determines the transaction to be cancelled by taking the CANCEL request, and then
+    // assuming that the request method is anything but CANCEL or ACK". Only an INVITE can still be
+    // cancelled when its CANCEL arrives.
     fn receive_cancel(&mut self, now: Instant, flow: Flow, cancel: Request) {
         let key = self.server_key(&cancel, &Method::Invite);
         let Some(tx) = self.server_keys.get(&key).copied() else {

@@ -188,7 +188,8 @@ impl Endpoint {
         };
         //= RFC 3261 13.2.2.4
         // "The UAC core MUST generate an ACK request for each 2xx received from the transaction
-        // layer" and "passes it to the transport every time a retransmission of the 2xx arrives"
+        // layer." "The ACK MUST be passed to the client transport every time a retransmission of
+        // the 2xx final response that triggered the ACK arrives."
         if let Some(acked) = outgoing.acks.iter().find(|acked| acked.dialog == key) {
             if let Some((flow, bytes)) = acked.sent.clone() {
                 self.transmit(flow, bytes);

@@ -252,9 +252,10 @@ impl Endpoint {
         };
         let via = request.via();
         //= RFC 3261 17.2.3
-        // "The branch parameter in the request is the same as the one in the top Via header field
-        // of the request that created the transaction, and the sent-by value [...] and the method
-        // of the request matches [...] except for ACK"
+        // "the branch parameter in the request is the same as the one in the top Via header field
+        // of the request that created the transaction", and so are the sent-by value and the
+        // method, "except for ACK, where the method of the request that created the transaction is
+        // INVITE".
         if let Some(branch) = cookie_branch(via) {
             let host = via.host().to_ascii_lowercase();
             let port = via.port().unwrap_or(0).to_be_bytes();
@@ -262,9 +263,10 @@ impl Endpoint {
             return self.key.fingerprint(KIND_BRANCH, &parts);
         }
         //= RFC 3261 17.2.3
-        // "If the branch parameter is not present, or does not contain the magic cookie, the
-        // following procedures are used [...] Request-URI, [...] From tag, Call-ID, CSeq, and top
-        // Via header field". The To tag is left out: an ACK has the one of the response.
+        // "If the branch parameter in the top Via header field is not present, or does not contain
+        // the magic cookie, the following procedures are used": Request-URI, From tag, Call-ID,
+        // CSeq and top Via are compared. The To tag is left out: an ACK has the one of the
+        // response.
         let seq = request.cseq().seq.to_be_bytes();
         let parts = [
             request.uri().as_str().as_bytes(),

@@ -63,7 +63,7 @@ pub fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Act
         (Proceeding, Provisional) => (Proceeding, &[Deliver]),
 
         //= RFC 6026 7.2
-        // "a 2xx response [...] MUST [...] transition to the Accepted state"
+        // A 2xx leads to Accepted, where each further one is handed up.
         (Calling | Proceeding, Success) => (Accepted, &[Stop(A), Stop(B), Start(M), Deliver]),
         (Accepted, Success) => (Accepted, &[Deliver]),
         (Accepted, TimerM) => (Terminated, &[]),

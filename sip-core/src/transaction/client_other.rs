@@ -59,7 +59,8 @@ pub fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Act
         (Trying | Proceeding, TransportError) => (Terminated, &[Stop(E), Stop(F), TransportFailed]),
 
         //= RFC 3261 17.1.2.2
-        // "Timer K [...] T4 seconds for unreliable transports, and zero seconds for reliable"
+        // "set Timer K to fire in T4 seconds for unreliable transports, and zero seconds for
+        // reliable transports"
         (Trying | Proceeding, Final) if reliable => (Terminated, &[Stop(E), Stop(F), Deliver]),
         (Trying | Proceeding, Final) => (Completed, &[Stop(E), Stop(F), Start(K), Deliver]),
         (Completed, TimerK) => (Terminated, &[]),

@@ -56,7 +56,7 @@ pub fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Act
         (Proceeding, Invite) => (Proceeding, &[Resend]),
         (Proceeding, SendProvisional) => (Proceeding, &[]),
         //= RFC 6026 7.1
-        // "the server transaction [...] MUST [...] transition to the Accepted state"
+        // A 2xx from the user leads to Accepted.
         (Proceeding, SendSuccess) => (Accepted, &[Start(L)]),
         (Proceeding, SendFailure) if reliable => (Completed, &[Start(H)]),
         (Proceeding, SendFailure) => (Completed, &[Start(G), Start(H)]),
@@ -69,8 +69,8 @@ pub fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Act
         (Confirmed, TimerI) => (Terminated, &[]),
 
         //= RFC 6026 7.1
-        // "Any retransmissions of the INVITE received while in Accepted [...] MUST be absorbed",
-        // and an ACK that reaches the transaction goes up.
+        // Retransmissions of the INVITE are absorbed, and an ACK that reaches the transaction goes
+        // up.
         (Accepted, Invite) => (Accepted, &[]),
         (Accepted, Ack) => (Accepted, &[Deliver]),
         (Accepted, TimerL) => (Terminated, &[]),
