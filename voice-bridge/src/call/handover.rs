@@ -151,10 +151,11 @@ impl Machine {
 
     /// Our REFER has no answer.
     pub(super) fn refer_lost(&mut self, now: Instant, cause: &Lost) {
-        self.handover.open = false;
+        // One that was sent may have worked, though its answer was lost: NOTIFYs would tell.
+        self.handover.open = matches!(cause, Lost::Failed(_));
         let cause = match cause {
             Lost::Glare => "another request was in the way",
-            Lost::Failed(cause) => cause,
+            Lost::Unsent(cause) | Lost::Failed(cause) => cause,
         };
         self.transfer_input(now, Input::Unanswered(cause));
     }

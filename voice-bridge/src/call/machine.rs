@@ -97,7 +97,9 @@ pub(crate) enum Input {
 pub(crate) enum Lost {
     /// The peer's own INVITE is under way (RFC 3261 14.1).
     Glare,
-    /// It was not answered, or could not be sent.
+    /// It could not be sent at all.
+    Unsent(String),
+    /// It was sent, and no answer came.
     Failed(String),
 }
 

@@ -201,7 +201,7 @@ impl Machine {
     pub(super) fn lost(&mut self, now: Instant, purpose: Purpose, cause: Lost) {
         match (purpose, cause) {
             (Purpose::Reinvite, Lost::Glare) => self.reinvite_glare(now),
-            (Purpose::Reinvite, Lost::Failed(_)) => {
+            (Purpose::Reinvite, Lost::Unsent(_) | Lost::Failed(_)) => {
                 self.reinvite_over(Err(Status::REQUEST_TIMEOUT))
             }
             (Purpose::Refer, cause) => self.refer_lost(now, &cause),

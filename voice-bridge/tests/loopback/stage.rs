@@ -1,13 +1,6 @@
 //! What every test here needs: phones on free ports, tones, and patience with a limit.
 //! Nothing sleeps for luck: everything is waited for.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;

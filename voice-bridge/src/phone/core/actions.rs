@@ -65,7 +65,7 @@ impl PhoneCore {
                         tracing::debug!(call_id = &*entry.call_id, ?purpose, %error, "not sent");
                         let cause = match error {
                             EndpointError::InvitePending => Lost::Glare,
-                            error => Lost::Failed(error.to_string()),
+                            error => Lost::Unsent(error.to_string()),
                         };
                         return Some(Input::Lost { purpose, cause });
                     }

@@ -9,6 +9,14 @@ use super::world::{A, B, CLEAN, World};
 use crate::call::action::Notice;
 use crate::call::{CallState, EndCause};
 
+/// A request, its header fields, its body, and the status that it deserves.
+type Asked<'a> = (
+    Method,
+    Vec<(Name, &'a str)>,
+    Option<(&'a str, &'a str)>,
+    u16,
+);
+
 /// An offer of A with this codec line and direction.
 fn offer(formats: &str, direction: &str) -> String {
     format!(
@@ -22,7 +30,7 @@ fn every_request_inside_a_call_is_answered_as_it_deserves() {
     let mut world = World::new(1, CLEAN);
     let (a, b) = world.call();
     let relay = "application/dtmf-relay";
-    let table: [(Method, Vec<(Name, &str)>, Option<(&str, &str)>, u16); 12] = [
+    let table: [Asked<'_>; 12] = [
         (Method::Options, vec![], None, 200),
         (Method::Update, vec![], None, 200),
         (Method::Info, vec![], None, 200),
