@@ -59,6 +59,13 @@ async fn progress(call: &mut Call) -> Status {
 async fn a_caller_who_arrives_is_transferred_and_our_leg_ends() {
     let (a, mut b) = (phone().await, phone().await);
     let (mut caller, mut agent, refer) = referred(&a, &mut b).await;
+    let sent = event(&mut agent, "the REFER", |event| match event {
+        CallEvent::TransferSent { after } => Some(after),
+        _ => None,
+    });
+    let after = sent.await;
+    println!("REFER sent {after:?} after it was asked for");
+    assert!(after < Duration::from_millis(500), "{after:?}");
     let words = refer.accept();
     assert_eq!(progress(&mut agent).await, Status::TRYING);
     words.progress(Status::RINGING);
