@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::LARGEST_BODY;
 use super::auth::Caller;
 use super::error::{ApiError, ErrorKind};
 use super::limit::{Limits, Quota};
@@ -43,7 +44,7 @@ pub(super) async fn guard(
         .to_owned();
     let (quota, admitted) = admit(&guard, &mut request).await;
     let mut response = match admitted {
-        Ok(()) => next.run(request).await,
+        Ok(()) => shaped(next.run(request).await),
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
@@ -60,6 +61,26 @@ pub(super) async fn guard(
         .metrics
         .api_request(&endpoint, response.status().as_u16());
     response
+}
+
+/// An error that the framework made (a path that is not UTF-8, a body that is too long) in the
+/// shape that all errors have.
+fn shaped(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let error = match status.as_u16() {
+        413 => ErrorKind::TooLarge.because(format!("the body has more than {LARGEST_BODY} bytes")),
+        415 => ErrorKind::WrongType.because("the body has a type that this path does not take"),
+        400..500 => ErrorKind::Malformed.because("the path or the body cannot be read"),
+        _ => ErrorKind::Server.because("the request could not be answered"),
+    };
+    error.into_response()
 }
 
 async fn admit(guard: &Guard, request: &mut Request) -> (Quota, Result<(), ApiError>) {

@@ -145,6 +145,8 @@ async fn bodies_are_read_strictly() {
     let answer = server.with_key("POST", "/v1/agents", &json, large).await;
     assert_eq!(answer.status, 413);
     answer.error(413, "invalid_request");
+    let answer = server.get("/v1/agents/%ff").await;
+    answer.error(400, "invalid_request");
 }
 
 #[tokio::test]

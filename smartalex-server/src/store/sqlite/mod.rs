@@ -108,7 +108,9 @@ fn migrator() -> Migrator {
     )
 }
 
-/// Writes what goes with every change of the configuration.
+/// Writes what goes with every change of the configuration. It comes before the change itself: of
+/// two requests with one idempotency key the second has to fail by that key, not by the name of
+/// what the first has made.
 async fn write_change(
     tx: &mut Transaction<'static, Sqlite>,
     change: &Change,
@@ -195,15 +197,15 @@ impl Store for SqliteStore {
 
     async fn add_trunk(&self, trunk: &Trunk, change: &Change) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        trunks::insert(&mut tx, trunk).await?;
         write_change(&mut tx, change).await?;
+        trunks::insert(&mut tx, trunk).await?;
         Ok(tx.commit().await?)
     }
 
     async fn update_trunk(&self, trunk: &Trunk, change: &Change) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        trunks::update(&mut tx, trunk).await?;
         write_change(&mut tx, change).await?;
+        trunks::update(&mut tx, trunk).await?;
         Ok(tx.commit().await?)
     }
 
@@ -242,8 +244,8 @@ impl Store for SqliteStore {
         change: &Change,
     ) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let added = trunks::put_extensions(&mut tx, trunk, extensions, mode).await?;
         write_change(&mut tx, change).await?;
+        let added = trunks::put_extensions(&mut tx, trunk, extensions, mode).await?;
         tx.commit().await?;
         Ok(added)
     }
@@ -269,15 +271,15 @@ impl Store for SqliteStore {
 
     async fn add_agent(&self, agent: &Agent, change: &Change) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        voices::insert_agent(&mut tx, agent).await?;
         write_change(&mut tx, change).await?;
+        voices::insert_agent(&mut tx, agent).await?;
         Ok(tx.commit().await?)
     }
 
     async fn update_agent(&self, agent: &Agent, change: &Change) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        voices::update_agent(&mut tx, agent).await?;
         write_change(&mut tx, change).await?;
+        voices::update_agent(&mut tx, agent).await?;
         Ok(tx.commit().await?)
     }
 
@@ -302,8 +304,8 @@ impl Store for SqliteStore {
 
     async fn add_webhook(&self, webhook: &Webhook, change: &Change) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        voices::insert_webhook(&mut tx, webhook).await?;
         write_change(&mut tx, change).await?;
+        voices::insert_webhook(&mut tx, webhook).await?;
         Ok(tx.commit().await?)
     }
 
