@@ -162,3 +162,38 @@ fn programs_get_one_json_object_a_line() {
     assert_eq!(result["ok"], true);
     assert_eq!(result["missing"].as_array().map(Vec::len), Some(0));
 }
+
+/// Whoever interrupts gets an empty folder and no server that goes on.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    use std::{process::Stdio, thread, time::Duration};
+
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-stop-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smartalex-server"))
+        .args(["demo", "--json"])
+        .env("TMPDIR", &folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let ready = lines.find(|line| line.as_ref().unwrap().contains("/readyz"));
+    assert!(
+        ready.is_some(),
+        "the demo ended before its server was ready"
+    );
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    // While the call is on.
+    thread::sleep(Duration::from_secs(1));
+    let pid = child.id().to_string();
+    Command::new("sh")
+        .args(["-c", "kill -s INT \"$0\"", &pid])
+        .status()
+        .unwrap();
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    std::fs::remove_dir(&folder).unwrap();
+}

@@ -81,10 +81,17 @@ pub(super) async fn perform(story: &Story, stage: &mut Stage) -> Result<Scene, S
     story.heading("4. The call, the key, the transfer");
     let caller = phone().await?;
     let line = caller.line();
-    let (called, id) = tokio::join!(
-        tokio::time::timeout(CALL, people::caller(story, &line, pbx_at)),
-        live(story, &api, &workspace.trunk),
-    );
+    let call = async {
+        tokio::join!(
+            tokio::time::timeout(CALL, people::caller(story, &line, pbx_at)),
+            live(story, &api, &workspace.trunk),
+        )
+    };
+    let server = stage.server.as_mut().ok_or("there is no server")?;
+    let (called, id) = tokio::select! {
+        called = call => called,
+        status = server.ended() => return Err(format!("the server ended in mid-call: {status}")),
+    };
     match called {
         Ok(Ok(())) => {}
         Ok(Err(error)) => story.trouble(error),
