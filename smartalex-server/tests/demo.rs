@@ -1,6 +1,13 @@
 //! `demo --once`: the whole product on loopback, in words for people and in JSON for programs.
 //! The essential lines have to come in their order, and nothing may be left behind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests: a panic is how one fails"
+)]
+
 use std::{path::Path, process::Command};
 
 use serde_json::Value;

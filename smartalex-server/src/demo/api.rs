@@ -107,6 +107,12 @@ impl Api {
     }
 }
 
+/// The text at a JSON pointer (RFC 6901); empty when there is none.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_default()
+}
+
 fn data(path: &str, text: &str) -> Result<Value, String> {
     let mut answer: Value =
         serde_json::from_str(text).map_err(|error| format!("{path}: no JSON: {error}"))?;

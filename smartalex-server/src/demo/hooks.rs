@@ -17,6 +17,7 @@ use sha2::Sha256;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::api::text;
 use super::process::LOOPBACK;
 use super::story::Story;
 use crate::secrets::Secret;
@@ -124,14 +125,17 @@ impl Delivery {
         let mut event: Value =
             serde_json::from_slice(&self.body).map_err(|error| format!("no JSON: {error}"))?;
         let name = self.header("x-smartalex-event")?;
-        if event["id"] != id || event["idempotency_key"] != id || event["event"] != name {
+        if text(&event, "/id") != id
+            || text(&event, "/idempotency_key") != id
+            || text(&event, "/event") != name
+        {
             return Err("headers and body name different events".to_owned());
         }
         self.header("x-smartalex-delivery")?;
         Ok(Verified {
             event: name.to_owned(),
             id: id.to_owned(),
-            data: event["data"].take(),
+            data: event.get_mut("data").map(Value::take).unwrap_or_default(),
         })
     }
 

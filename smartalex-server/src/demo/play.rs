@@ -18,7 +18,7 @@ use super::stage::Stage;
 use super::steps::Step;
 use super::story::Story;
 use super::wire::Wire;
-use super::{DID, people, proof};
+use super::{DID, api, people, proof};
 use crate::secrets::Secret;
 
 /// What is needed once the call is over.
@@ -230,17 +230,13 @@ async fn workspace(
     let id = text(&trunk, "/id")?;
     story.remark(&format!("trunk      {id} with {DID}, PBX at {pbx}, digest"));
     for (number, name, owner, does) in [
-        ("101", "Sales", "Sarah Jones", "answers"),
-        ("102", "Support", "", "is busy"),
-        ("103", "Accounts", "", "does not answer"),
-        ("104", "Board", "", "declines"),
+        ("101", "Sales", Some("Sarah Jones"), "answers"),
+        ("102", "Support", None, "is busy"),
+        ("103", "Accounts", None, "does not answer"),
+        ("104", "Board", None, "declines"),
     ] {
-        let mut extension = json!({"extension": number, "display_name": name});
-        let mut whose = String::new();
-        if !owner.is_empty() {
-            extension["owner"] = owner.into();
-            whose = format!(", {owner}");
-        }
+        let whose = owner.map(|owner| format!(", {owner}")).unwrap_or_default();
+        let extension = json!({"extension": number, "display_name": name, "owner": owner});
         let path = format!("/v1/trunks/{id}/extensions");
         api.create(&path, &extension).await?;
         story.remark(&format!("extension  {number} {name}{whose}: {does}"));
@@ -260,7 +256,8 @@ async fn workspace(
 async fn registered(story: &Story, api: &Api, trunk: &str) -> Result<(), String> {
     let path = format!("/v1/trunks/{trunk}");
     for _ in 0..100 {
-        if api.get(&path).await?["registered"] == true {
+        let trunk = api.get(&path).await?;
+        if trunk.get("registered").and_then(Value::as_bool) == Some(true) {
             story.saw(Step::Registered, "GET /v1/trunks/{id} says so");
             return Ok(());
         }
@@ -270,7 +267,7 @@ async fn registered(story: &Story, api: &Api, trunk: &str) -> Result<(), String>
 }
 
 /// The id of the call, from the list of live calls.
-async fn live(story: &Story, api: &Api, trunk: &str) -> Option<String> {
+async fn live(story: &Story, http: &Api, trunk: &str) -> Option<String> {
     if !story
         .until(Step::Acknowledged, Duration::from_secs(15))
         .await
@@ -278,11 +275,14 @@ async fn live(story: &Story, api: &Api, trunk: &str) -> Option<String> {
         return None;
     }
     for _ in 0..50 {
-        match api.get("/v1/calls/active").await {
+        match http.get("/v1/calls/active").await {
             Ok(calls) => {
                 let mine = calls.as_array().into_iter().flatten();
-                if let Some(call) = mine.into_iter().find(|call| call["trunk_id"] == trunk) {
-                    let id = call["id"].as_str()?.to_owned();
+                if let Some(call) = mine
+                    .into_iter()
+                    .find(|call| api::text(call, "/trunk_id") == trunk)
+                {
+                    let id = api::text(call, "/id").to_owned();
                     story.saw(Step::Live, &format!("GET /v1/calls/active: {id}"));
                     return Some(id);
                 }
@@ -297,12 +297,12 @@ async fn live(story: &Story, api: &Api, trunk: &str) -> Option<String> {
     None
 }
 
-/// A text within an answer.
-fn text(answer: &Value, path: &str) -> Result<String, String> {
-    let found = answer.pointer(path).and_then(Value::as_str);
-    found
-        .map(str::to_owned)
-        .ok_or_else(|| format!("the answer has no {path}"))
+/// A text that an answer must have.
+fn text(answer: &Value, pointer: &str) -> Result<String, String> {
+    match api::text(answer, pointer) {
+        "" => Err(format!("the answer has no {pointer}")),
+        text => Ok(text.to_owned()),
+    }
 }
 
 async fn phone() -> Result<Phone, String> {

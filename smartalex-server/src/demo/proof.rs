@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::api::Api;
+use super::api::{Api, text};
 use super::hooks::Hooks;
 use super::steps::Step;
 use super::story::Story;
@@ -49,38 +49,38 @@ pub(super) async fn record(story: &Story, api: &Api, subject: &Subject) -> Resul
     let pretty = serde_json::to_string_pretty(&call).unwrap_or_default();
     let line = format!("GET /v1/calls/{id}\n{pretty}");
     story.tell("record", story.elapsed(), &line, json!({"record": call}));
-    if call["call_status"] == "completed" && call["outcome"] == "transferred" {
+    if text(&call, "/call_status") == "completed" && text(&call, "/outcome") == "transferred" {
         story.saw(
             Step::RecordClosed,
             "call_status completed, outcome transferred",
         );
     }
     let spoke = |who: &str| {
-        let lines = call["transcript"].as_array().into_iter().flatten();
-        lines.filter(|line| line["speaker"] == who).count()
+        let lines = call.get("transcript").and_then(Value::as_array);
+        let lines = lines.into_iter().flatten();
+        lines.filter(|line| text(line, "/speaker") == who).count()
     };
     let (agent, caller) = (spoke("agent"), spoke("caller"));
     if agent > 0 && caller > 0 {
-        let voice = call["voice"].as_str().unwrap_or("not named");
+        let voice = text(&call, "/voice");
         let lines = format!("{agent} and {caller}; the agent's voice: {voice}");
         story.saw(Step::Transcript, &lines);
     }
-    let transfer = &call["transfers"][0];
-    if transfer["outcome"] == "transferred" {
-        let target = transfer["target"].as_str().unwrap_or_default();
-        let by = transfer["confirmed_by"].as_str().unwrap_or_default();
+    if text(&call, "/transfers/0/outcome") == "transferred" {
+        let target = text(&call, "/transfers/0/target");
+        let by = text(&call, "/transfers/0/confirmed_by");
         story.saw(
             Step::TransferRecorded,
             &format!("{target}, confirmed by {by}"),
         );
     }
     if let Some(seen) = &subject.sip_call_id
-        && call["sip"]["call_id"] != **seen
+        && text(&call, "/sip/call_id") != seen
     {
         story.trouble(format!("the record is not of the call {seen} on the wire"));
     }
     let calls = api.get(&list).await?;
-    if calls.pointer("/0/id").and_then(Value::as_str) == Some(&id) {
+    if text(&calls, "/0/id") == id {
         story.saw(Step::Listed, &id);
     }
     Ok(id)
@@ -88,11 +88,11 @@ pub(super) async fn record(story: &Story, api: &Api, subject: &Subject) -> Resul
 
 /// Whether nothing is to change any more: the call is over and each transfer has its outcome.
 fn is_closed(call: &Value) -> bool {
-    let transfers = call["transfers"].as_array();
-    let open = |transfer: &Value| transfer["outcome"].is_null();
-    call["call_status"].is_string()
-        && call["call_status"] != "in_progress"
-        && !transfers.is_some_and(|all| all.iter().any(open))
+    let transfers = call.get("transfers").and_then(Value::as_array);
+    let mut transfers = transfers.into_iter().flatten();
+    let status = text(call, "/call_status");
+    !matches!(status, "" | "in_progress")
+        && transfers.all(|transfer| !text(transfer, "/outcome").is_empty())
 }
 
 /// Shows the metrics that this call moved.
@@ -108,18 +108,18 @@ pub(super) async fn metrics(story: &Story, api: &Api, subject: &Subject) {
         format!("smartalex_trunk_active_calls{{trunk=\"{trunk}\"}} 0"),
     ];
     let until = Instant::now() + PATIENCE;
-    let text = loop {
-        let text = match api.text("/metrics").await {
-            Ok(text) => text,
+    let page = loop {
+        let page = match api.text("/metrics").await {
+            Ok(page) => page,
             Err(error) => return story.trouble(error),
         };
-        let there = |wanted: &String| text.lines().any(|line| line == wanted);
+        let there = |wanted: &String| page.lines().any(|line| line == wanted);
         let complete = wanted.iter().all(there);
         if complete || Instant::now() >= until {
             if complete {
                 story.saw(Step::Counted, "");
             }
-            break text;
+            break page;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
@@ -127,7 +127,7 @@ pub(super) async fn metrics(story: &Story, api: &Api, subject: &Subject) {
         let named = line.contains(agent.as_str()) || line.contains(trunk.as_str());
         named && !line.contains("_bucket{")
     };
-    for line in text.lines().filter(of_this_call) {
+    for line in page.lines().filter(of_this_call) {
         story.tell("metric", story.elapsed(), line, json!({"line": line}));
     }
 }
@@ -151,7 +151,7 @@ pub(super) async fn webhooks(story: &Story, hooks: &mut Hooks, signing: &Secret,
             continue;
         };
         // At least once: the same event may come again.
-        if verified.data["id"] != call || seen.contains(&verified.id) {
+        if text(&verified.data, "/id") != call || seen.contains(&verified.id) {
             continue;
         }
         match ORDER.get(seen.len()) {
