@@ -24,6 +24,10 @@ pub struct AuthConfig {
     /// because many user agents read only the first challenge and know only MD5; those that know
     /// better choose better (RFC 8760 2.3).
     pub algorithms: Vec<Algorithm>,
+    /// Beginnings of `User-Agent` values, lower case, of clients that give up when they see a
+    /// challenge with an algorithm other than MD5 beside the MD5 one: they are challenged with MD5
+    /// alone. Default: `baresip` (libre answers ENOSYS to itself).
+    pub md5_only: Vec<String>,
     /// Goes into each nonce, for a front end that spreads requests over shards.
     pub shard: u8,
 }
@@ -34,6 +38,7 @@ impl Default for AuthConfig {
             nonce_lifetime: Duration::from_secs(300),
             max_nonces: 16_384,
             algorithms: vec![Algorithm::Md5, Algorithm::Sha256],
+            md5_only: vec!["baresip".to_owned()],
             shard: 0,
         }
     }
@@ -58,6 +63,29 @@ impl Authenticator {
             replays: Replays::new(config.max_nonces),
             config,
         }
+    }
+
+    /// Fresh challenges for whoever sent `request`: as [`challenges`](Self::challenges), without
+    /// those that its client is known to give up on ([`AuthConfig::md5_only`]).
+    pub fn challenges_for(
+        &self,
+        now: Instant,
+        request: &Request,
+        realm: &str,
+        stale: bool,
+    ) -> Vec<Challenge> {
+        let mut challenges = self.challenges(now, realm, stale);
+        let knows_md5_only = request.header(&Name::UserAgent).is_some_and(|agent| {
+            let agent = agent.to_ascii_lowercase();
+            self.config
+                .md5_only
+                .iter()
+                .any(|known| agent.starts_with(known.as_str()))
+        });
+        if knows_md5_only && self.config.algorithms.contains(&Algorithm::Md5) {
+            challenges.retain(|challenge| challenge.algorithm == Some(header::Algorithm::Md5));
+        }
+        challenges
     }
 
     /// Fresh challenges, one per algorithm. `stale` tells the client that its password was right
@@ -415,6 +443,27 @@ mod tests {
         let late = auth.challenges(epoch() + Duration::from_secs(900), REALM, false);
         check(&mut auth, 900, &answered(&late, "trunk", "right", 1));
         assert_eq!(auth.remembered(), 1);
+    }
+
+    #[test]
+    fn a_client_that_gives_up_on_sha_256_is_asked_for_md5_alone() {
+        let auth = authenticator();
+        let asked = |agent: &str| {
+            let text = format!(
+                "REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKx\r\nFrom: <sip:a@a>;tag=1\r\n\
+                 To: <sip:a@a>\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\nUser-Agent: {agent}\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            let limits = Limits::default();
+            match Message::parse(Bytes::from(text), &limits) {
+                Ok(Message::Request(request)) => {
+                    auth.challenges_for(epoch(), &request, REALM, false).len()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(asked("baresip v1.0.0 (x86_64/linux)"), 1);
+        assert_eq!(asked("Asterisk PBX 23.4.1"), 2);
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl PhoneCore {
                 stale,
                 reason,
             } => {
-                let challenges = self.auth.challenges(now, &realm, stale);
+                let challenges = self.auth.challenges_for(now, &request, &realm, stale);
                 endpoint.challenge(now, tx, &challenges, Status::UNAUTHORIZED, &reason)
             }
             Verdict::Reply(reply) => endpoint.respond(now, tx, reply).map(|_| ()),
