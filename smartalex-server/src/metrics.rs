@@ -48,9 +48,9 @@ impl Metrics {
             attempts: Family::default(),
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
-            ledger_commit: Histogram::new(
-                [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0].into_iter(),
-            ),
+            ledger_commit: Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+            ]),
         };
         metrics.registry = Arc::new(metrics.register(node));
         metrics
@@ -277,12 +277,9 @@ fn agent_label(agent: Option<&AgentId>) -> String {
 
 fn call_durations() -> Histogram {
     // From a hang-up in the greeting to the longest call there may be.
-    Histogram::new(
-        [
-            1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0,
-        ]
-        .into_iter(),
-    )
+    Histogram::new([
+        1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0,
+    ])
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::creation::Creation;
 use super::error::{ApiError, ErrorKind};
 use super::fields::{self, Problems};
 use super::params::{Params, missing, path_id};
-use super::{many, one, piece};
+use super::{many, one, piece, with};
 use crate::agents::{Agent, LONGEST_CALL, Runtime};
 use crate::app::App;
 use crate::audit::AuditEntry;
@@ -201,9 +201,7 @@ fn as_request(agent: &Agent) -> Value {
 }
 
 fn view(agent: &Agent) -> Value {
-    let mut value = json!(agent);
-    value["recording"] = json!(false);
-    value
+    with(json!(agent), json!({ "recording": false }))
 }
 
 fn audit(caller: &Caller, event_type: &str, agent: &Agent) -> AuditEntry {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::auth::Reader;
 use super::error::{ApiError, ErrorKind};
 use super::params::{Params, missing, path_id};
-use super::{csv_text, many, one};
+use super::{csv_text, many, one, with};
 use crate::app::App;
 use crate::calls::record::{
     CallDetail, CallOutcome, CallRecord, CallStatus, Direction, IN_PROGRESS,
@@ -169,7 +169,6 @@ fn summary(call: &CallRecord) -> Value {
 /// The fields of one call.
 fn detail(detail: &CallDetail) -> Value {
     let call = &detail.call;
-    let mut value = summary(call);
     let more = json!({
         "agent_name": call.agent_name,
         "answer_timestamp": call.answered_at.map(clock::rfc3339),
@@ -184,10 +183,7 @@ fn detail(detail: &CallDetail) -> Value {
         "message": call.message,
         "node": call.node,
     });
-    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-        value.extend(more);
-    }
-    value
+    with(summary(call), more)
 }
 
 /// A live call has lasted until now.

@@ -107,14 +107,16 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.kind.status();
-        let mut error = json!({
+        let error = json!({
             "code": self.kind.code(),
             "message": self.message,
             "status": status,
         });
-        if !self.details.is_empty() {
-            error["details"] = json!(self.details);
-        }
+        let error = if self.details.is_empty() {
+            error
+        } else {
+            super::with(error, json!({ "details": self.details }))
+        };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(json!({ "error": error }))).into_response();
         if self.kind == ErrorKind::Unauthorized {

@@ -16,6 +16,7 @@ mod limit;
 mod live;
 mod numbers;
 mod params;
+mod trunk_fields;
 mod trunk_view;
 mod trunks;
 mod webhooks;
@@ -112,6 +113,14 @@ async fn method_not_allowed() -> ApiError {
 /// One object: `{"data":{…}}`.
 fn one(value: impl Serialize) -> Value {
     json!({ "data": value })
+}
+
+/// The object `value` with the fields of the object `more`.
+fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
+        fields.extend(more);
+    }
+    value
 }
 
 /// A piece of a list: `{"data":[…],"meta":{"total":…,"page":…,"per_page":…}}`.

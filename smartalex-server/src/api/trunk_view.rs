@@ -12,7 +12,6 @@ use crate::trunks::{Trunk, TrunkAuth, TrunkTransport};
 /// A trunk as the API shows it; `password` only right after it was made.
 pub(super) fn view(app: &App, trunk: &Trunk, password: Option<&Secret>) -> Value {
     let status = app.trunk_status(&trunk.id);
-    let mut value = as_request(trunk);
     let more = json!({
         "id": trunk.id,
         "srtp": "off",
@@ -23,10 +22,7 @@ pub(super) fn view(app: &App, trunk: &Trunk, password: Option<&Secret>) -> Value
         "created_at": clock::rfc3339(trunk.created_at),
         "connection": connection(app, trunk, password),
     });
-    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-        value.extend(more);
-    }
-    value
+    super::with(as_request(trunk), more)
 }
 
 /// A trunk as it would be asked for.

@@ -221,11 +221,7 @@ pub(super) async fn renew_leases(
 }
 
 pub(super) async fn orphans(pool: &SqlitePool, of: Orphans<'_>) -> Result<Vec<Orphan>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT *, EXISTS (SELECT 1 FROM transfers t WHERE t.call_id = calls.id
-             AND t.outcome = 'transferred') AS was_transferred
-         FROM calls WHERE status IS NULL",
-    );
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM calls WHERE status IS NULL");
     match of {
         Orphans::Of(node) => {
             query.push(" AND node = ").push_bind(node.to_owned());
@@ -247,7 +243,6 @@ pub(super) async fn orphans(pool: &SqlitePool, of: Orphans<'_>) -> Result<Vec<Or
             let call = read(row)?;
             Ok(Orphan {
                 lease_until: time_or_none(row, "lease_until")?.unwrap_or(call.started_at),
-                transferred: get(row, "was_transferred")?,
                 call,
             })
         })
