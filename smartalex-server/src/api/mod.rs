@@ -1,5 +1,5 @@
 //! The HTTP API: a file per resource, one table of errors, one way to authenticate.
-//! Every route under `/v1` passes [`guard`]: authenticated, counted against the rate limit.
+//! Every route under `/v1` passes the guard: authenticated, counted against the rate limit.
 
 mod agents;
 mod audit_log;

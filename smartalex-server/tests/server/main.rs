@@ -20,6 +20,5 @@ mod harness;
 mod ledger;
 mod lifecycle;
 mod live;
-mod secrecy;
 mod trunks;
 mod webhooks;

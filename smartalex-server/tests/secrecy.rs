@@ -1,12 +1,25 @@
 //! Secrets do not get out: not into the log, not into the store, not into `Debug`.
+//! A process of its own, because its log is that of the whole process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that does not find what it looks for has failed"
+)]
+
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "server/harness.rs"]
+mod harness;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use smartalex_server::calls::CallResult;
+use smartalex_server::calls::record::EndedBy;
+use smartalex_server::calls::{CallClosing, CallResult};
+use smartalex_server::clock;
 
-use crate::calls::closing;
 use crate::harness::{Directory, Receiver, Running};
 
 #[derive(Clone, Default)]
@@ -23,8 +36,7 @@ impl Write for Log {
     }
 }
 
-/// One thread, so that everything logs to the subscriber of this thread.
-#[tokio::test(flavor = "current_thread")]
+#[tokio::test]
 async fn no_secret_is_in_the_log_or_in_the_files() {
     let log = Log::default();
     let writer = log.clone();
@@ -32,7 +44,7 @@ async fn no_secret_is_in_the_log_or_in_the_files() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let directory = Directory::new();
     let mut config = directory.config();
@@ -65,7 +77,16 @@ async fn no_secret_is_in_the_log_or_in_the_files() {
         .await;
     receiver.answer(&[500]);
     let call = server.open_call(None).await;
-    call.close(closing(CallResult::Completed)).await.unwrap();
+    call.close(CallClosing {
+        at: clock::now(),
+        result: CallResult::Completed,
+        final_code: Some(200),
+        reason: None,
+        ended_by: EndedBy::Caller,
+        media: None,
+    })
+    .await
+    .unwrap();
     receiver.wait_for(3).await;
     server.get("/v1/nothing").await;
     let debug = format!("{:?} {:?}", server.app(), server.app().directory.snapshot());
