@@ -30,7 +30,7 @@ impl Baresip {
         tone(&dir);
         let config = format!(
             "poll_method epoll\nsip_listen {sip}\ncall_local_timeout 120\ncall_max_calls 4\n\
-             net_interface lo\naudio_player aubridge,speaker\n\
+             net_interface 127.0.0.1\naudio_player aubridge,speaker\n\
              audio_source aufile,{tone}\naudio_alert aubridge,alert\nausrc_srate 8000\n\
              auplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nrtp_ports {rtp}-{}\n\
              module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\n\
@@ -89,12 +89,13 @@ impl Baresip {
         Value::Null
     }
 
-    /// Presses a key during the call: DTMF.
+    /// Presses a key during the call and lets it go: DTMF.
     pub fn press(&self, key: char) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket
-            .send_to(key.to_string().as_bytes(), self.console)
-            .unwrap();
+        let send = |key: char| socket.send_to(key.to_string().as_bytes(), self.console);
+        send(key).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        send(RELEASED).unwrap();
     }
 
     /// The samples that baresip heard, from its own recording.
@@ -130,6 +131,9 @@ pub fn seconds_of_sound(samples: &[i16]) -> f64 {
         .count();
     loud as f64 * 0.02
 }
+
+/// What baresip's console takes for a key that is let go.
+const RELEASED: char = '\u{4}';
 
 /// What the phone says: a minute of a 440 Hz tone.
 fn tone(dir: &Dir) {
