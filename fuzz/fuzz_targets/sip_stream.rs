@@ -7,7 +7,11 @@ use sip_core::message::stream::{Framed, Framer};
 
 fuzz_target!(|data: (u8, &[u8])| {
     let (step, octets) = data;
-    let limits = Limits { message: 2048, body: 1024, ..Limits::default() };
+    let limits = Limits {
+        message: 2048,
+        body: 1024,
+        ..Limits::default()
+    };
     let run = |step: usize| {
         let mut framer = Framer::new(limits);
         let mut messages = Vec::new();

@@ -1,6 +1,7 @@
 //! The command line. Standard output carries what was asked for, standard error the log.
 
 use std::io::Write;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,6 +95,7 @@ pub fn start_log() {
         EnvFilter::try_from_env("SMARTALEX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A log that is there already stays: the demo starts one of its own.
     let _ = if std::env::var("SMARTALEX_LOG_FORMAT").as_deref() == Ok("json") {
