@@ -1,7 +1,7 @@
 //! The command line. Standard output carries what was asked for, standard error the log.
 
-use std::io::Write;
 use std::io::IsTerminal;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
