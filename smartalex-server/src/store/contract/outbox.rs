@@ -21,7 +21,7 @@ pub(crate) async fn events_reach_the_webhooks_that_want_them(store: Opened) {
     let mut call = call(&one.id);
     store.apply(&[open(&call)]).await.unwrap();
     let (due, _) = store.due_webhooks(clock::now()).await.unwrap();
-    assert_eq!(due, [started.id.clone()]);
+    assert_eq!(due, std::slice::from_ref(&started.id));
     call.id = CallId::fresh();
     call.agent = Some(agent);
     store.apply(&[open(&call)]).await.unwrap();
