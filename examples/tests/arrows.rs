@@ -1,7 +1,11 @@
 //! The arrows of the house: which of our crates each crate may know, held against a checked-in
 //! list, and the runtimes that the pure crates must not reach.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const HOUSE: [&str; 6] = [
     "sip-core",
@@ -95,4 +99,62 @@ fn tree(package: &str, flags: &[&str]) -> BTreeSet<String> {
         .filter_map(|line| line.split(' ').next())
         .map(str::to_owned)
         .collect()
+}
+
+/// The rooms that take time as an argument, clippy's `disallowed-methods` aside: those share their
+/// crate with rooms that do read the clock, so their sources are read here.
+#[test]
+fn the_pure_rooms_read_no_clock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = Vec::new();
+    for room in [
+        "rtp-media/src",
+        "voice-bridge/src/phone/core.rs",
+        "voice-bridge/src/phone/core",
+        "voice-bridge/src/call/machine.rs",
+        "voice-bridge/src/call/handover.rs",
+        "voice-bridge/src/call/referred.rs",
+        "voice-bridge/src/call/peer.rs",
+        "voice-bridge/src/call/verbs.rs",
+        "voice-bridge/src/agent/embedded/machine.rs",
+        "voice-bridge/src/limits.rs",
+    ] {
+        let room = root.join(room);
+        assert!(room.exists(), "{} has moved", room.display());
+        collect(&room, &mut sources);
+    }
+    assert!(sources.len() > 40, "{}", sources.len());
+    for source in sources {
+        let text = std::fs::read_to_string(&source).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            for clock in [
+                "Instant::now",
+                "SystemTime::now",
+                "thread::sleep",
+                "tokio::spawn",
+            ] {
+                assert!(!line.contains(clock), "{}: {line}", source.display());
+            }
+        }
+    }
+}
+
+fn collect(path: &Path, sources: &mut Vec<PathBuf>) {
+    if path.is_file() {
+        if !path.ends_with("tests.rs") {
+            sources.push(path.to_owned());
+        }
+        return;
+    }
+    for entry in std::fs::read_dir(path).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        // The sockets and threads of the media plane: the one room there that reads the clock.
+        if !path.ends_with("rtp-media/src/net") {
+            collect(&path, sources);
+        }
+    }
 }
