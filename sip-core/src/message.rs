@@ -267,14 +267,16 @@ fn body_range(
         None => present,
         Some(line) => index::content_length(bytes, *line)?,
     };
-    if length > limits.body {
-        return Err(ParseErrorKind::BodyTooLarge { limit: limits.body });
-    }
+    //= RFC 3261 18.3
+    // If there are not enough bytes, it is an error: of the message, not of its size.
     if length > present {
         return Err(ParseErrorKind::Truncated {
             announced: length,
             present,
         });
+    }
+    if length > limits.body {
+        return Err(ParseErrorKind::BodyTooLarge { limit: limits.body });
     }
     Ok(from..from.saturating_add(length))
 }

@@ -144,6 +144,12 @@ impl Registrar {
         self.bindings(now, aor).next().is_some()
     }
 
+    /// Forgets all bindings of an address of record, as when its credentials were withdrawn. True
+    /// when there were any.
+    pub fn remove(&mut self, aor: &str) -> bool {
+        self.bindings.remove(aor).is_some()
+    }
+
     /// Forgets what has lapsed; gives the addresses of record that have no binding any more.
     pub fn expire(&mut self, now: Instant) -> Vec<String> {
         let mut gone = Vec::new();

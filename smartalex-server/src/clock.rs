@@ -32,6 +32,12 @@ pub fn later(at: Timestamp, by: std::time::Duration) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis)).unwrap_or(at)
 }
 
+/// `by` before `at`; stays where it is at the beginning of the calendar.
+pub fn earlier(at: Timestamp, by: std::time::Duration) -> Timestamp {
+    let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(at.as_millisecond().saturating_sub(millis)).unwrap_or(at)
+}
+
 /// Serde of a timestamp as RFC 3339 with whole seconds.
 pub mod seconds {
     use jiff::Timestamp;

@@ -19,6 +19,9 @@ pub trait Control: Send + Sync + 'static {
     /// Sends digits (`0-9 * # A-D`) to the caller.
     async fn send_digits(&self, call: &CallId, digits: &str) -> Result<(), ControlError>;
 
+    /// The trunk's credentials are valid no more: neither is its registration.
+    fn credentials_withdrawn(&self, trunk: &TrunkId);
+
     /// What is known of a trunk.
     fn trunk(&self, trunk: &TrunkId) -> TrunkStatus;
 }

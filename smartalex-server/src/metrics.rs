@@ -104,9 +104,10 @@ impl Metrics {
 
     /// Calls on a trunk rose or fell by `by`.
     pub fn trunk_calls_moved(&self, trunk: &TrunkId, by: i64) {
-        self.active
-            .get_or_create(&TrunkLabels::of(trunk))
-            .inc_by(by);
+        // A trunk that was deleted meanwhile does not come back for the end of its calls.
+        if let Some(active) = self.active.get(&TrunkLabels::of(trunk)) {
+            active.inc_by(by);
+        }
     }
 
     /// A trunk exists: its gauges are shown from now on.
@@ -287,6 +288,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_deleted_trunk_does_not_come_back_for_the_end_of_its_calls() {
+        let metrics = Metrics::new(&crate::config::Config::default().node);
+        let trunk = TrunkId::fresh();
+        metrics.trunk_added(&trunk);
+        metrics.trunk_calls_moved(&trunk, 1);
+        metrics.trunk_removed(&trunk);
+        metrics.trunk_calls_moved(&trunk, -1);
+        assert!(!metrics.encode().contains(trunk.as_str()));
+    }
+
+    #[test]
     fn the_six_metrics_have_their_exact_names_and_labels() {
         let metrics = Metrics::new(&crate::config::Config::default().node);
         let (agent, trunk) = (AgentId::fresh(), TrunkId::fresh());
@@ -297,6 +309,7 @@ mod tests {
             Duration::from_secs(47),
         );
         metrics.transfer_ended(Some(&agent), TransferOutcome::Transferred);
+        metrics.trunk_added(&trunk);
         metrics.trunk_registered(&trunk, true);
         metrics.trunk_calls_moved(&trunk, 1);
         metrics.api_request("/v1/calls", 200);

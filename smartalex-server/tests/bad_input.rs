@@ -174,6 +174,48 @@ fn a_malformed_invite_is_400_and_recorded() {
 }
 
 #[test]
+fn a_pbx_that_qualifies_its_trunk_gets_200_to_options() {
+    let (server, mut caller) = world("options", json!({}));
+    let call_id = caller.fresh_call_id();
+    let options = caller
+        .invite(DID, &call_id, 1, "", "")
+        .replace("INVITE", "OPTIONS")
+        .replace("Content-Type: application/sdp\r\n", "");
+    caller.send(&options);
+    let answer = caller.final_response(&call_id, "1 OPTIONS");
+    assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+    assert!(field(&answer, "Allow").contains("REFER"), "{answer}");
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
+
+#[test]
+fn a_pbx_that_is_gone_holds_neither_the_record_nor_the_place() {
+    let (server, mut caller) = world("gone", json!({"max_concurrent_calls": 1}));
+    let (call_id, invite) = caller.challenged_invite(DID, &Caller::sdp("0"));
+    caller.send(&invite);
+    let ok = caller.final_response(&call_id, "2 INVITE");
+    caller.send(&caller.in_dialog("ACK", 2, &invite, &ok));
+    let id = eventually("the live call", Duration::from_secs(10), || {
+        let live = server.get("/v1/calls/active")["data"].clone();
+        live[0]["id"].as_str().map(str::to_owned)
+    });
+    // From here on the caller is deaf: it never answers our BYE.
+    let (status, _) = server.post(&format!("/v1/calls/{id}/hangup"), &json!({}));
+    assert_eq!(status, 202);
+    let record = eventually("the record", Duration::from_secs(8), || {
+        let record = server.call(&id);
+        (record["call_status"] == "completed").then_some(record)
+    });
+    assert!(
+        record["duration_seconds"].as_u64().unwrap() <= 2,
+        "{record}"
+    );
+    assert_eq!(record["sip"]["ended_by"], "api", "{record}");
+    assert_eq!(record["sip"]["final_code"], 200, "{record}");
+    assert_eq!(server.metric("smartalex_trunk_active_calls"), 0.0);
+}
+
+#[test]
 fn bytes_that_are_not_sip_get_no_answer() {
     let (server, caller) = world("garbage", json!({}));
     caller.send("GET / HTTP/1.1\r\n\r\n");

@@ -139,6 +139,9 @@ pub(super) async fn delete(
     app.store
         .delete_trunk(&caller.workspace, &trunk.id, &change)
         .await?;
+    if let Some(control) = app.control() {
+        control.credentials_withdrawn(&trunk.id);
+    }
     app.reload_directory().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -181,6 +184,9 @@ pub(super) async fn rotate(
     let password = secrets::fresh_password();
     trunk.password = Some(app.vault.seal_text(password_cell(&trunk.id), &password)?);
     save(&app, &caller, &trunk, "trunk.credentials_rotated").await?;
+    if let Some(control) = app.control() {
+        control.credentials_withdrawn(&trunk.id);
+    }
     Ok(axum::Json(one(view(&app, &trunk, Some(&password)))).into_response())
 }
 

@@ -74,6 +74,8 @@ pub struct NewCall {
 /// An INVITE that was refused.
 #[derive(Debug, Clone)]
 pub struct RefusedCall {
+    /// When its INVITE arrived.
+    pub at: Timestamp,
     /// What is known of the call; without a workspace it goes to the oldest one.
     pub workspace: Option<WorkspaceId>,
     /// The trunk, if it was found.
@@ -196,7 +198,6 @@ impl Ledger {
             self.0.metrics.refusal_unrecorded();
             return;
         }
-        let at = clock::now();
         let record = CallRecord {
             id: CallId::fresh(),
             workspace: refused.workspace.unwrap_or_else(|| self.0.home.clone()),
@@ -209,9 +210,9 @@ impl Ledger {
             outcome: Some(CallOutcome::Failed),
             from: bounded(&refused.from),
             to: bounded(&refused.to),
-            started_at: at,
+            started_at: refused.at,
             answered_at: None,
-            ended_at: Some(at),
+            ended_at: Some(clock::now()),
             sip: SipFacts {
                 call_id: bounded(&refused.sip_call_id),
                 from: bounded(&refused.sip_from),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sip_core::auth::{self, Authenticator, Secret};
 use sip_core::endpoint::{Event, Flow, Reply};
-use sip_core::header::{NameAddr, PAssertedIdentity};
+use sip_core::header::{self, Header as _, NameAddr, PAssertedIdentity};
 use sip_core::message::Request;
 use sip_core::method::Method;
 use sip_core::name::Name;
@@ -22,6 +22,7 @@ use super::registrations::Registrations;
 use crate::agents::Agent;
 use crate::app::App;
 use crate::calls::RefusedCall;
+use crate::clock;
 use crate::directory::{Line, Snapshot};
 use crate::ids::TrunkId;
 use crate::trunks::TrunkAuth;
@@ -74,6 +75,10 @@ impl Admission {
         self.registrations.is_registered(now, trunk)
     }
 
+    pub(super) fn withdraw(&self, trunk: &TrunkId) {
+        self.registrations.withdraw(trunk);
+    }
+
     /// Time passes: registrations lapse, and challenged callers are given up.
     pub(super) fn tick(&self, now: Instant) {
         self.registrations.expire(now);
@@ -102,7 +107,12 @@ impl Admission {
             }
         };
         self.challenged().came_back(request.call_id());
-        match self.admit(&directory, &line, request, &number) {
+        // Some PBXs put the trunk's own user into the Request-URI and the number into To only.
+        let number = match line.trunk.username.as_deref() {
+            Some(own) if own == number => user(request.to()).unwrap_or(number),
+            _ => number,
+        };
+        match self.admit(&directory, &line, &number) {
             Ok((agent, permit)) => Verdict::Pass(Box::new(Admitted {
                 line,
                 agent,
@@ -118,15 +128,14 @@ impl Admission {
         &self,
         directory: &Snapshot,
         line: &Line,
-        request: &Request,
         number: &str,
     ) -> Result<(Arc<Agent>, Permit), Refusal> {
         standing(line)?;
-        // Some PBXs put the trunk's own user into the Request-URI and the number into To only.
         let routed = directory
             .did(&line.workspace.id, number)
-            .or_else(|| directory.did(&line.workspace.id, &user(request.to())?))
             .ok_or_else(|| Refusal::UnknownNumber(number.to_owned()))?;
+        // The number may be another trunk's of the same workspace: then that one counts, too.
+        standing(routed)?;
         let agent = routed
             .agent
             .clone()
@@ -334,7 +343,7 @@ impl Gate for Admission {
                 Verdict::Refuse(Refusal::Draining.reply(AGENT))
             }
             Method::Options => {
-                Verdict::Refuse(Reply::new(Status::OK).header(Name::Accept, "application/sdp"))
+                Verdict::Reply(Reply::new(Status::OK).header(Name::Accept, "application/sdp"))
             }
             method => {
                 tracing::info!(
@@ -364,17 +373,24 @@ impl Gate for Admission {
             call_id, source = %flow.remote, status = code, method, reason = cause,
             "message refused"
         );
-        if method.as_deref() != Some("INVITE") {
+        // One with a To tag belongs to a call that has its record already.
+        let in_dialog = to.as_deref().is_some_and(|to| to.contains(";tag="));
+        if method.as_deref() != Some("INVITE") || in_dialog {
             return;
         }
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let number = |value: &Option<String>| {
+            let parsed = header::From::parse(value.as_deref()?).ok()?;
+            user(&parsed)
+        };
         self.app.ledger.record_refused(RefusedCall {
             workspace: None,
             trunk: None,
             agent: None,
             agent_name: None,
-            from: text(from),
-            to: text(to),
+            at: clock::now(),
+            from: number(from).unwrap_or_else(|| text(from)),
+            to: number(to).unwrap_or_else(|| text(to)),
             sip_call_id: text(call_id),
             sip_from: text(from),
             sip_to: text(to),
@@ -424,6 +440,7 @@ pub(super) fn refused_call(
 pub(super) fn unanswered(request: &Request, number: &str, line: Option<&Line>) -> RefusedCall {
     let agent = line.and_then(|line| line.agent.as_ref());
     RefusedCall {
+        at: clock::now(),
         workspace: line.map(|line| line.workspace.id.clone()),
         trunk: line.map(|line| line.trunk.id.clone()),
         agent: agent.map(|agent| agent.id.clone()),

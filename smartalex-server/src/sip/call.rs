@@ -62,21 +62,19 @@ pub(super) async fn take(app: Arc<App>, live: Arc<Live>, voice: Voice, mut ringi
     let transfers = Transfers::default();
     let (recorder, closed) = Recorder::start(entry.clone(), transfers.clone());
     let conversation = conversation(&admitted, &entry, ringing.request(), voice).observer(recorder);
-    let Some((ringing, conversation)) = ready(ringing, conversation, &entry).await else {
+    let live_call = LiveCall {
+        steering: conversation.steering(),
+        transfers: transfers.clone(),
+    };
+    let entered = live.enter(entry.id().clone(), live_call);
+    let ready = ready(ringing, conversation, &entry, &transfers).await;
+    let Some((ringing, conversation)) = ready else {
         return;
     };
-    let steering = conversation.steering();
     let call = match ringing.answer(codecs).await {
         Ok(call) => call,
         Err(error) => return close_unanswered(&entry, &error).await,
     };
-    let entered = live.enter(
-        entry.id().clone(),
-        LiveCall {
-            steering,
-            transfers,
-        },
-    );
     let report = call.run(conversation).await;
     tracing::info!(
         call = %entry.id(), call_id = report.call_id, cause = report.cause.label(),
@@ -92,6 +90,7 @@ async fn ready(
     mut ringing: Ringing,
     mut conversation: Conversation,
     entry: &CallEntry,
+    transfers: &Transfers,
 ) -> Option<(Ringing, Conversation)> {
     let mut rang = false;
     let prepared = {
@@ -103,6 +102,12 @@ async fn ready(
                 ending = ringing.gone() => {
                     let cause = ending.map_or_else(String::new, |ending| ending.to_string());
                     close(entry, CallResult::NoAnswer, 487, EndedBy::Caller, &cause).await;
+                    return None;
+                }
+                () = transfers.hang_up_asked() => {
+                    let reason = "hung up by the API before the answer";
+                    ringing.refuse(Status::TEMPORARILY_UNAVAILABLE, "Hung up");
+                    close(entry, CallResult::Failed, 480, EndedBy::Api, reason).await;
                     return None;
                 }
                 () = tokio::time::sleep(RING_AFTER), if !rang => {
@@ -235,6 +240,9 @@ fn conversation(
         .limits(Limits {
             max_duration: Duration::from_secs(agent.max_duration_seconds.into()),
             silence: Some(Duration::from_secs(agent.silence_timeout_seconds.into())),
+            // An answer whose ACK never comes is found out after 32 s (RFC 3261 13.3.1.4), and then
+            // that is the cause to be told, not the missing audio.
+            no_audio: Some(Duration::from_secs(35)),
             ..Limits::default()
         })
         .transfers(rules)

@@ -69,6 +69,7 @@ mod tests {
 
     fn call(id: &str) -> RefusedCall {
         RefusedCall {
+            at: crate::clock::now(),
             workspace: None,
             trunk: None,
             agent: None,

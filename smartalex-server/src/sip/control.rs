@@ -33,7 +33,10 @@ impl LiveControl {
 impl Control for LiveControl {
     async fn transfer(&self, call: &CallId, target: &str) -> Result<Transfer, ControlError> {
         let call = self.find(call)?;
-        let id = call.steering.transfer(target).await.map_err(refused)?;
+        let asked = tokio::time::timeout(WRITTEN, call.steering.transfer(target)).await;
+        let id = asked
+            .map_err(|_| ControlError::Busy("the call is still being set up".to_owned()))?
+            .map_err(refused)?;
         tokio::time::timeout(WRITTEN, call.transfers.written(&id))
             .await
             .ok()
@@ -59,6 +62,10 @@ impl Control for LiveControl {
             true => Ok(()),
             false => Err(ControlError::NotLive),
         }
+    }
+
+    fn credentials_withdrawn(&self, trunk: &TrunkId) {
+        self.admission.withdraw(trunk);
     }
 
     fn trunk(&self, trunk: &TrunkId) -> TrunkStatus {

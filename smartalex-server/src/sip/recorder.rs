@@ -48,6 +48,7 @@ struct Shared {
     written: Mutex<HashMap<TransferId, Transfer>>,
     changed: Notify,
     by_api: AtomicBool,
+    hang_up: Notify,
 }
 
 impl Transfers {
@@ -65,6 +66,12 @@ impl Transfers {
     /// The API hangs the call up: the record will say so.
     pub(super) fn hung_up_by_api(&self) {
         self.0.by_api.store(true, Ordering::Release);
+        self.0.hang_up.notify_one();
+    }
+
+    /// Waits until the API wants the call to end; of use before its conversation begins.
+    pub(super) async fn hang_up_asked(&self) {
+        self.0.hang_up.notified().await;
     }
 
     fn find(&self, id: &TransferId) -> Option<Transfer> {
@@ -309,9 +316,10 @@ fn closing(report: &CallReport, by_api: bool) -> CallClosing {
         (None, None, None) => report.cause.to_string(),
     };
     CallClosing {
-        at: clock::now(),
+        at: clock::earlier(clock::now(), report.over_for),
         result,
-        final_code: report.status.map(|status| status.code()),
+        // The call was answered, whatever came to an end with it.
+        final_code: Some(report.status.map_or(200, |status| status.code())),
         reason: Some(reason),
         ended_by: ended_by(&report.cause, by_api),
         media: Some(media(report)),

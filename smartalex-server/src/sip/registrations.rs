@@ -60,6 +60,14 @@ impl Registrations {
         self.lock().is_registered(now, trunk.as_str())
     }
 
+    /// A trunk's credentials are no longer valid, and neither is what they registered.
+    pub(super) fn withdraw(&self, trunk: &TrunkId) {
+        if self.lock().remove(trunk.as_str()) {
+            tracing::info!(%trunk, "trunk's registration withdrawn");
+            self.metrics.trunk_registered(trunk, false);
+        }
+    }
+
     /// Registrations lapse.
     pub(super) fn expire(&self, now: Instant) {
         for lapsed in self.lock().expire(now) {

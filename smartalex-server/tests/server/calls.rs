@@ -22,6 +22,7 @@ pub(crate) fn closing(result: CallResult) -> CallClosing {
 
 pub(crate) fn refused(code: u16, reason: &str, trusted: bool) -> RefusedCall {
     RefusedCall {
+        at: clock::now(),
         workspace: None,
         trunk: None,
         agent: None,

@@ -46,6 +46,8 @@ impl Control for Played {
         Ok(())
     }
 
+    fn credentials_withdrawn(&self, _trunk: &TrunkId) {}
+
     fn trunk(&self, _: &TrunkId) -> TrunkStatus {
         TrunkStatus {
             registered: true,

@@ -151,6 +151,8 @@ pub struct CallReport {
     pub unheard_frames: u64,
     /// Whether anything was heard from or said to the caller.
     pub spoken: Spoken,
+    /// How long ago the call ended: the report waits for the last words of everybody.
+    pub over_for: Duration,
 }
 
 impl CallReport {

@@ -288,7 +288,12 @@ impl PhoneCore {
             }
         };
         if let Err(error) = done {
-            tracing::warn!(call_id = request.call_id(), %error, "request could not be answered");
+            // A verdict that cannot be sent is a fault of the gate: the peer hears of it.
+            tracing::error!(call_id = request.call_id(), %error, "request could not be answered");
+            let fault = Reply::new(Status::SERVER_INTERNAL_ERROR);
+            if endpoint.respond(now, tx, fault).is_err() {
+                endpoint.forget(now, tx);
+            }
         }
     }
 

@@ -87,7 +87,13 @@ pub(crate) async fn a_closed_call_stays_closed(store: Opened) {
         other => other,
     };
     store.apply(&[open(&call)]).await.unwrap();
-    assert_eq!(store.apply(std::slice::from_ref(&with_event)).await.unwrap(), [true]);
+    assert_eq!(
+        store
+            .apply(std::slice::from_ref(&with_event))
+            .await
+            .unwrap(),
+        [true]
+    );
     // A second end, and an answer that comes late, change nothing and tell nothing.
     let late = CallWrite::Answered {
         call: call.id.clone(),

@@ -59,6 +59,11 @@ impl SqliteStore {
             // FULL: what a caller was told is written survives a power cut, not only a kill -9.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
+        // Transcripts and numbers of callers: for the server's own user alone. The journal's files
+        // take their mode from this one.
+        if let Err(error) = private(options.get_filename()) {
+            return Err(StoreError::Unreachable(format!("{url}: {error}")));
+        }
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(10))
@@ -472,6 +477,16 @@ impl Store for SqliteStore {
 
 /// Connections that read.
 const READERS: u32 = 4;
+
+/// Makes the database's file, if there is none, with mode 0600.
+fn private(file: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
 
 #[cfg(test)]
 mod tests {

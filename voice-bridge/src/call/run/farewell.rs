@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sip_core::status::Status;
+
 use super::{FAREWELL, Runner, now};
 use crate::agent::{CallEnd, DeskRequest, Heard, TransferId};
 use crate::call::ending::{EndCause, Ending};
@@ -13,13 +15,27 @@ use crate::call::{Call, CallEvent};
 impl Runner {
     /// The end: hang up if nobody did, tell the agent, gather the last words.
     pub(super) async fn finish(mut self, began: Instant) -> CallReport {
+        // Who steers from outside hears at once that it is too late.
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
+        let mut over = now();
         if let Some(cause) = self.hang_up.take() {
             // A BYE stops the peer's play-out at once, with the last word still in its buffer.
             if let Some(played) = self.played {
                 tokio::time::sleep_until((played + LAST_WORD).into()).await;
             }
-            if let Err(error) = self.call.end(cause).await {
-                tracing::debug!(call_id = self.call.call_id(), %error, "not hung up properly");
+            over = now();
+            let hung_up = tokio::time::timeout(BYE_PATIENCE, self.call.end(cause.clone()));
+            match hung_up.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(call_id = self.call.call_id(), %error, "not hung up properly");
+                }
+                // The phone goes on sending it; nobody has to wait for a peer that is gone.
+                Err(_) => {
+                    tracing::info!(call_id = self.call.call_id(), "BYE is not answered yet");
+                    self.ended = Some(Ending::of(cause, Some(Status::OK)));
+                }
             }
         }
         // The last words may still be in the inbox: the end itself, and that of a transfer.
@@ -45,7 +61,7 @@ impl Runner {
                 "a transfer's outcome did not come"
             );
         }
-        let talked = now().saturating_duration_since(began);
+        let talked = over.saturating_duration_since(began);
         let ending = self
             .ended
             .take()
@@ -73,6 +89,7 @@ impl Runner {
             transfers: self.transfers.clone(),
             unheard_frames: self.unheard,
             spoken: self.spoken,
+            over_for: now().saturating_duration_since(over),
         };
         self.observer.ended(&report);
         if let Some((id, _)) = self.transfers.pop() {
@@ -135,5 +152,7 @@ async fn aftermath(mut call: Call, id: TransferId, observer: Arc<dyn CallObserve
 
 /// How long the outcome of a transfer is awaited after the call has ended.
 const LAST_OUTCOME: Duration = Duration::from_secs(40);
+/// How long the answer to our BYE is awaited; from its retransmissions the record has nothing.
+const BYE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a word that was sent takes until it was heard: the peer's jitter buffer.
 const LAST_WORD: Duration = Duration::from_millis(200);
