@@ -125,6 +125,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Asked first: some have children of their own, which only they can end.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.signal("TERM");
+            self.wait(Duration::from_secs(2));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -78,7 +78,9 @@ impl Server {
     }
 
     pub fn kill_9(&mut self) {
-        drop(self.process.take());
+        let mut process = self.process.take().expect("running");
+        process.0.kill().unwrap();
+        process.0.wait().unwrap();
     }
 
     pub fn terminate(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
