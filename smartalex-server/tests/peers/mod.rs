@@ -14,6 +14,7 @@ pub mod wire;
 
 use std::{
     net::{TcpListener, UdpSocket},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -98,6 +99,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
         Self(child)
@@ -125,9 +127,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked first: some have children of their own, which only they can end.
-        if matches!(self.0.try_wait(), Ok(None)) {
-            self.signal("TERM");
+        // Asked first, with the children that some have, then ended.
+        let group = format!("-{}", self.0.id());
+        for signal in ["TERM", "KILL"] {
+            let _ = Command::new("kill")
+                .args(["-s", signal, "--", &group])
+                .stderr(Stdio::null())
+                .status();
             self.wait(Duration::from_secs(2));
         }
         let _ = self.0.kill();
